@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+import { resolveImport, violations } from "./boundaries.ts";
+
+const broken = (from: string, specifier: string): boolean =>
+  violations([resolveImport(from, specifier)]).length > 0;
+
+describe("import boundaries", () => {
+  it.each([
+    ["scripts/release.ts", "../infra/topology.ts"],
+    ["scripts/lib/rollout-client.ts", "../../worker/src/rollout/contract.ts"],
+    ["scripts/rehearse.ts", "@strata/localcloud"],
+    ["worker/src/records/routes.ts", "../../../archiver/src/contract.ts"],
+    ["worker/src/app.ts", "./rollout/index.ts"],
+    ["worker/src/rollout/lane.ts", "./gate.ts"],
+    ["infra/index.ts", "./topology.ts"],
+    ["infra/engine.test.ts", "../tools/localcloud/src/index.ts"],
+  ])("%s may import %s", (from, to) => {
+    expect(broken(from, to)).toBe(false);
+  });
+
+  it.each([
+    ["infra/program.ts", "../scripts/lib/render.ts"],
+    ["worker/src/app.ts", "../../archiver/src/index.ts"],
+    ["worker/src/app.ts", "../../infra/topology.ts"],
+    ["archiver/src/index.ts", "../../worker/src/rollout/contract.ts"],
+    ["tools/localcloud/src/server.ts", "../../../infra/topology.ts"],
+    ["scripts/release.ts", "../worker/src/app.ts"],
+    ["scripts/release.ts", "../tools/localcloud/src/state/store.ts"],
+    ["worker/src/records/routes.ts", "../rollout/gate.ts"],
+    ["worker/src/app.ts", "./rollout/gate.ts"],
+  ])("%s may not import %s", (from, to) => {
+    expect(broken(from, to)).toBe(true);
+  });
+});

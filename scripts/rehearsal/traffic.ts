@@ -1,0 +1,159 @@
+/**
+ * Steady traffic of many clients against the hub, with a tally per window: how
+ * many requests of each class went to which lane, and how many failed.
+ */
+import type { RecordValue } from "./datasets.ts";
+import { type HubClient, uploadBody } from "./hub-client.ts";
+
+export interface ClassTally {
+  requests: number;
+  canary: number;
+  failed: number;
+}
+
+export interface Tally {
+  readonly read: ClassTally;
+  readonly write: ClassTally;
+}
+
+/** One record that a write will send. */
+export interface PendingWrite {
+  readonly datasetId: string;
+  readonly table: string;
+  readonly record: RecordValue;
+}
+
+export interface TrafficOptions {
+  readonly client: HubClient;
+  /** Requests in flight at once. */
+  readonly concurrency: number;
+  /** Records to send, taken from the front; when none is left only reads are made. */
+  readonly writes: PendingWrite[];
+  /** Tenants and tables to read. */
+  readonly readable: readonly { readonly table: string; readonly datasetId: string }[];
+}
+
+export interface FailedAnswer {
+  /** Milliseconds UTC. */
+  readonly at: number;
+  readonly status: number;
+  readonly lane: string | null;
+  readonly body: string;
+}
+
+const emptyTally = (): Tally => ({
+  read: { requests: 0, canary: 0, failed: 0 },
+  write: { requests: 0, canary: 0, failed: 0 },
+});
+
+export class Traffic {
+  readonly #options: TrafficOptions;
+  readonly #sent: PendingWrite[] = [];
+  readonly #failures: FailedAnswer[] = [];
+  #window = emptyTally();
+  #total = emptyTally();
+  #writeShare = 0;
+  #lastCanaryAnswerAt: number | null = null;
+  #serial = 0;
+  #running: Promise<unknown> | null = null;
+  #stopping = false;
+
+  constructor(options: TrafficOptions) {
+    this.#options = options;
+  }
+
+  /** Records whose write was answered 202: they must be read back. */
+  get sent(): readonly PendingWrite[] {
+    return this.#sent;
+  }
+
+  get failures(): readonly FailedAnswer[] {
+    return this.#failures;
+  }
+
+  get total(): Tally {
+    return this.#total;
+  }
+
+  /** Milliseconds UTC of the newest answer that the canary lane gave. */
+  get lastCanaryAnswerAt(): number | null {
+    return this.#lastCanaryAnswerAt;
+  }
+
+  /** What was counted since the last call of `openWindow`. */
+  get window(): Tally {
+    return structuredClone(this.#window);
+  }
+
+  /** Begins a new window; requests in flight are counted where they end. */
+  openWindow(): void {
+    this.#window = emptyTally();
+  }
+
+  /** Share of requests that are writes, 0–1. */
+  set writeShare(share: number) {
+    this.#writeShare = share;
+  }
+
+  start(): void {
+    if (this.#running !== null) return;
+    this.#stopping = false;
+    this.#running = Promise.all(Array.from({ length: this.#options.concurrency }, () => this.#lane()));
+  }
+
+  /** Lets the requests in flight end. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#running;
+    this.#running = null;
+  }
+
+  async #lane(): Promise<void> {
+    while (!this.#stopping) {
+      this.#serial += 1;
+      const write = Math.random() < this.#writeShare ? this.#options.writes.shift() : undefined;
+      if (write === undefined) await this.#read(this.#serial);
+      else await this.#write(write, this.#serial);
+    }
+  }
+
+  async #read(serial: number): Promise<void> {
+    const { client, readable } = this.#options;
+    const target = readable[serial % readable.length];
+    // One read in four goes to the archive; the others stay in the hub.
+    const path =
+      target === undefined || serial % 4 !== 0
+        ? "/tables"
+        : `/read?table=${target.table}&dataset_id=${target.datasetId}&limit=20`;
+    this.#count("read", await client.request("GET", path, `client-${serial}`), 200);
+  }
+
+  async #write(write: PendingWrite, serial: number): Promise<void> {
+    const body = uploadBody(write.table, write.datasetId, [write.record]);
+    const answer = await this.#options.client.request("POST", "/buffer", `client-${serial}`, body);
+    this.#count("write", answer, 202);
+    if (answer.status === 202) this.#sent.push(write);
+  }
+
+  #count(
+    kind: keyof Tally,
+    answer: { status: number; lane: string | null; body: string },
+    expected: number,
+  ): void {
+    const canary = answer.lane === "canary";
+    const failed = answer.status !== expected;
+    const now = Date.now();
+    for (const tally of [this.#window, this.#total]) {
+      tally[kind].requests += 1;
+      if (canary) tally[kind].canary += 1;
+      if (failed) tally[kind].failed += 1;
+    }
+    if (canary) this.#lastCanaryAnswerAt = now;
+    if (failed) this.#failures.push({ at: now, status: answer.status, lane: answer.lane, body: answer.body });
+  }
+}
+
+/** Share of a class that the canary answered, in percent; `null` without requests. */
+export function canaryShare({ requests, canary }: ClassTally): number | null {
+  return requests === 0 ? null : (100 * canary) / requests;
+}
