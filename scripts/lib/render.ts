@@ -4,6 +4,7 @@
  * config format. Crons are left out on purpose: Pulumi owns them, and an absent
  * `triggers` leaves them alone.
  */
+import { randomUUID } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Binding, D1Key, KvKey, Topology, Worker, WorkerKey } from "../../infra/topology.ts";
@@ -134,7 +135,7 @@ export async function writeConfigs(
   const write = async (key: WorkerKey): Promise<string> => {
     const file = configFile(root, environment, key);
     const config = renderWorker(topology, key, ids, { root, directory });
-    const draft = `${file}.${process.pid}.tmp`;
+    const draft = `${file}.${randomUUID()}.tmp`;
     await writeFile(draft, `${JSON.stringify(config, null, 2)}\n`);
     await rename(draft, file);
     return file;

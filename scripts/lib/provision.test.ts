@@ -1,0 +1,110 @@
+/** Provisioning on a machine without Pulumi's engine; with it: infra/engine.test.ts. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { defaultSettings, topology } from "../../infra/topology.ts";
+import { startTestCloud, type TestCloud } from "../../infra/test/cloud.ts";
+import { EXIT } from "./exit.ts";
+import {
+  describeTools,
+  NO_ENGINE,
+  provisionLocal,
+  readLocalSettings,
+  readOutputs,
+  type ProvisionOptions,
+  type ProvisionResult,
+} from "./provision.ts";
+
+let cloud: TestCloud;
+let directory: string;
+let first: ProvisionResult;
+const lines: string[] = [];
+
+const options = (): ProvisionOptions => ({
+  ...cloud.account,
+  stateDirectory: directory,
+  engine: "none",
+  onProgress: (line) => lines.push(line),
+});
+
+beforeAll(async () => {
+  cloud = await startTestCloud();
+  directory = await mkdtemp(path.join(tmpdir(), "strata-stack-"));
+  first = await provisionLocal(options());
+});
+
+afterAll(async () => {
+  await cloud?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe("provisioning without an engine", () => {
+  test("creates everything once, and tells each", async () => {
+    expect(first.summary).toMatchObject({ created: 16, updated: 0, deleted: 0 });
+    expect(lines.toSorted().slice(0, 3)).toEqual([
+      "create cron-archiver",
+      "create d1-archive",
+      "create d1-hub",
+    ]);
+    expect(await cloud.get("workers/scripts/strata-archiver-local/schedules")).toMatchObject({
+      schedules: [{ cron: "*/5 * * * *" }],
+    });
+  });
+
+  test("says that it had no engine, and what that means", () => {
+    expect(describeTools(first)).toBe(
+      "engine: none, applied once; no preview, no drift, provider: local stand-in",
+    );
+    expect(first.engine).toBe(NO_ENGINE);
+  });
+
+  test("leaves the same outputs as the engine would", async () => {
+    expect(await readOutputs("local", directory)).toEqual(first.outputs);
+    expect(await cloud.get(`d1/database/${first.outputs.d1.hub}`)).toMatchObject({
+      name: "strata-hub-local",
+    });
+  });
+
+  test("repeats what it returned when it is asked again", async () => {
+    const again = await provisionLocal(options());
+    expect(again.outputs).toEqual(first.outputs);
+    expect(again.summary.created).toBe(0);
+  });
+
+  test("is for the local stack only", async () => {
+    const staging = { ...options(), topology: topology("staging") };
+    await expect(provisionLocal(staging)).rejects.toMatchObject({
+      message: '"staging" cannot be provisioned without Pulumi\'s engine.',
+      hints: ["Get one with: npm run pulumi:build"],
+    });
+  });
+
+  test("fails in the API's own words", async () => {
+    const elsewhere = await mkdtemp(path.join(tmpdir(), "strata-stack-"));
+    const twice = { ...options(), stateDirectory: elsewhere };
+    await expect(provisionLocal(twice)).rejects.toThrow(
+      /^could not create [\w-]+: .+ \[code: \d+\] \(status 4\d\d\)$/,
+    );
+    await rm(elsewhere, { recursive: true, force: true });
+  });
+});
+
+describe("the settings of the local stack", () => {
+  test("are those of its file", async () => {
+    expect(await readLocalSettings(cloud.account.accountId)).toEqual(defaultSettings("local"));
+  });
+
+  test("are refused as wrong usage when they are wrong", async () => {
+    await expect(readLocalSettings("not an account")).rejects.toMatchObject({ exitCode: EXIT.usage });
+  });
+});
+
+describe("the outputs of a stack", () => {
+  test("that is not provisioned are missed with the way to get them", async () => {
+    await expect(readOutputs("local", path.join(directory, "nowhere"))).rejects.toMatchObject({
+      message: "The local cloud is not provisioned.",
+      hints: [expect.stringContaining("npm run dev")],
+    });
+  });
+});
