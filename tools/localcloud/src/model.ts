@@ -16,7 +16,12 @@ export type ScriptBinding =
   | { readonly type: "d1"; readonly name: string; readonly id: string }
   | { readonly type: "r2_bucket"; readonly name: string; readonly bucket_name: string }
   | { readonly type: "queue"; readonly name: string; readonly queue_name: string }
-  | { readonly type: "service"; readonly name: string; readonly service: string; readonly entrypoint?: string | undefined }
+  | {
+      readonly type: "service";
+      readonly name: string;
+      readonly service: string;
+      readonly entrypoint?: string | undefined;
+    }
   | {
       readonly type: "durable_object_namespace";
       readonly name: string;

@@ -45,8 +45,14 @@ export interface KvAccess {
 }
 
 export interface R2Access {
-  get(key: string): Promise<{ body: ArrayBuffer; etag: string; size: number; contentType: string | null } | null>;
-  put(key: string, body: ArrayBuffer, options: { contentType?: string }): Promise<{ etag: string; size: number }>;
+  get(
+    key: string,
+  ): Promise<{ body: ArrayBuffer; etag: string; size: number; contentType: string | null } | null>;
+  put(
+    key: string,
+    body: ArrayBuffer,
+    options: { contentType?: string },
+  ): Promise<{ etag: string; size: number }>;
   delete(key: string): Promise<void>;
   list(options: { prefix?: string; cursor?: string; limit?: number }): Promise<{
     objects: { key: string; size: number; etag: string; lastModified: number }[];
@@ -100,4 +106,6 @@ export interface RuntimeOptions {
   /** Loopback address that the scripts' listeners bind. */
   readonly host: string;
   readonly log: (line: string) => void;
+  /** How long requests under way may take before a change of versions cuts them off, in milliseconds; default 10,000. */
+  readonly drainMs?: number;
 }
