@@ -55,6 +55,7 @@ export default defineConfig({
       nodeProject("infra", "infra"),
       nodeProject("scripts", "scripts"),
       nodeProject("localcloud", "tools/localcloud"),
+      nodeProject("conformance", "archiver/conformance"),
       {
         plugins: [
           cloudflareTest({
@@ -72,7 +73,7 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "worker", include: ["worker/**/*.test.ts"] },
+        test: { name: "worker", include: ["worker/src/**/*.test.ts"], isolate: false },
       },
       {
         plugins: [
@@ -89,7 +90,7 @@ export default defineConfig({
         ],
         test: {
           name: "archiver",
-          include: ["archiver/**/*.test.ts"],
+          include: ["archiver/src/**/*.test.ts"],
           setupFiles: ["./archiver/test/function-constructor.ts"],
         },
       },

@@ -1,6 +1,7 @@
 /** A plain client of the hub's public API over kept-alive connections. */
 import http from "node:http";
 import { z } from "zod";
+import { CliError, EXIT } from "../lib/exit.ts";
 import type { RecordValue, Upload } from "./datasets.ts";
 
 /** An answer of the hub, or how the connection failed (`status` 0). */
@@ -17,6 +18,17 @@ const pageSchema = z.object({
   source: z.object({ hot: z.int(), cold: z.int() }),
 });
 
+const archiveRunSchema = z.object({
+  ran: z.boolean(),
+  files: z.int(),
+  blocks: z.int(),
+  records: z.int(),
+  coldBytes: z.int(),
+  remaining: z.int(),
+});
+
+export type ArchiveRun = z.infer<typeof archiveRunSchema>;
+
 export interface ReadBack {
   readonly records: readonly Readonly<Record<string, unknown>>[];
   readonly hot: number;
@@ -24,6 +36,8 @@ export interface ReadBack {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Characters of an unexpected answer that an error shows. */
+const SHOWN_BODY = 300;
 const PAGE_LIMIT = 2_000;
 /** Records a request: small enough to stay far below the hub's body limit. */
 const UPLOAD_BATCH = 2_000;
@@ -39,7 +53,13 @@ export class HubClient {
   }
 
   /** Sends one request; a broken connection is an answer with status 0, never a throw. */
-  request(method: string, path: string, client: string, body?: unknown): Promise<Answer> {
+  request(
+    method: string,
+    path: string,
+    client: string,
+    body?: unknown,
+    token: string = this.#apiKey,
+  ): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<Answer>();
     const failed = (error: Error): void => {
       resolve({ status: 0, lane: null, body: error.message });
@@ -51,7 +71,7 @@ export class HubClient {
         agent: this.#agent,
         timeout: REQUEST_TIMEOUT_MS,
         headers: {
-          authorization: `Bearer ${this.#apiKey}`,
+          authorization: `Bearer ${token}`,
           "strata-client": client,
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
@@ -86,10 +106,11 @@ export class HubClient {
     for (let start = 0; start < records.length; start += UPLOAD_BATCH) {
       const batch = records.slice(start, start + UPLOAD_BATCH);
       const answer = await this.request("POST", "/buffer", datasetId, uploadBody(table, datasetId, batch));
-      if (answer.status !== 202) throw new Error(`POST /buffer answered ${answer.status}: ${answer.body}`);
+      if (answer.status !== 202) throw refused("POST /buffer", answer);
       const { accepted } = acceptedSchema.parse(JSON.parse(answer.body));
-      if (accepted !== batch.length)
-        throw new Error(`sent ${batch.length} records, ${accepted} were accepted`);
+      if (accepted !== batch.length) {
+        throw new CliError(EXIT.failed, `sent ${batch.length} records, ${accepted} were accepted`);
+      }
       bytes += JSON.stringify(batch).length;
     }
     return bytes;
@@ -108,7 +129,7 @@ export class HubClient {
       const query = new URLSearchParams({ table, dataset_id: datasetId, limit: String(PAGE_LIMIT) });
       if (cursor !== null) query.set("cursor", cursor);
       const answer = await this.request("GET", `/read?${query}`, datasetId);
-      if (answer.status !== 200) throw new Error(`GET /read answered ${answer.status}: ${answer.body}`);
+      if (answer.status !== 200) throw refused("GET /read", answer);
       const page = pageSchema.parse(JSON.parse(answer.body));
       records.push(...page.records);
       hot += page.source.hot;
@@ -118,9 +139,24 @@ export class HubClient {
     return { records, hot, cold };
   }
 
+  /**
+   * Runs the archiver once.
+   * @param adminToken the hub's admin token
+   * @throws when the answer is not 200
+   */
+  async archive(adminToken: string): Promise<ArchiveRun> {
+    const answer = await this.request("POST", "/admin/archive/run", "rehearsal", undefined, adminToken);
+    if (answer.status !== 200) throw refused("POST /admin/archive/run", answer);
+    return archiveRunSchema.parse(JSON.parse(answer.body));
+  }
+
   close(): void {
     this.#agent.destroy();
   }
+}
+
+function refused(call: string, { status, body }: Answer): CliError {
+  return new CliError(EXIT.failed, `${call} answered ${status}: ${body.slice(0, SHOWN_BODY)}`);
 }
 
 /** The body of `POST /buffer`. */

@@ -25,8 +25,8 @@ export interface PendingWrite {
 
 export interface TrafficOptions {
   readonly client: HubClient;
-  /** Requests in flight at once. */
-  readonly concurrency: number;
+  /** Clients at once to begin with; each has one request in flight. */
+  readonly clients: number;
   /** Records to send, taken from the front; when none is left only reads are made. */
   readonly writes: PendingWrite[];
   /** Tenants and tables to read. */
@@ -55,8 +55,8 @@ export class Traffic {
   #writeShare = 0;
   #lastCanaryAnswerAt: number | null = null;
   #serial = 0;
-  #running: Promise<unknown> | null = null;
-  #stopping = false;
+  readonly #running = new Set<Promise<void>>();
+  #clients = 0;
 
   constructor(options: TrafficOptions) {
     this.#options = options;
@@ -95,25 +95,35 @@ export class Traffic {
     this.#writeShare = share;
   }
 
+  /** How many clients there are at once; takes effect as requests end. */
+  set clients(count: number) {
+    this.#clients = count;
+    while (this.#running.size < count) this.#join();
+  }
+
   start(): void {
-    if (this.#running !== null) return;
-    this.#stopping = false;
-    this.#running = Promise.all(Array.from({ length: this.#options.concurrency }, () => this.#lane()));
+    this.clients = this.#options.clients;
   }
 
   /** Lets the requests in flight end. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    await this.#running;
-    this.#running = null;
+    this.clients = 0;
+    await Promise.all(this.#running);
   }
 
-  async #lane(): Promise<void> {
-    while (!this.#stopping) {
+  #join(): void {
+    const client = this.#work().finally(() => this.#running.delete(client));
+    this.#running.add(client);
+  }
+
+  async #work(): Promise<void> {
+    // The set still holds this client: more than wanted means that one has to leave.
+    while (this.#running.size <= this.#clients) {
       this.#serial += 1;
+      const serial = this.#serial;
       const write = Math.random() < this.#writeShare ? this.#options.writes.shift() : undefined;
-      if (write === undefined) await this.#read(this.#serial);
-      else await this.#write(write, this.#serial);
+      if (write === undefined) await this.#read(serial);
+      else await this.#write(write, serial);
     }
   }
 

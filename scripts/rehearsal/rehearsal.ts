@@ -1,0 +1,409 @@
+/** The steps of a rehearsal, each a method; the state between them is what has been measured so far. */
+import { mkdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { type LocalCloud, startLocalCloud } from "@strata/localcloud";
+import { z } from "zod";
+import { topology } from "../../infra/topology.ts";
+import { openContext, secretNames, type ReleaseContext } from "../lib/environment.ts";
+import { CliError, EXIT } from "../lib/exit.ts";
+import { localSecrets, removeLocalCloud, writeLocalCloud } from "../lib/local-state.ts";
+import { migrate } from "../lib/migrations.ts";
+import { describeTools, provisionLocal } from "../lib/provision.ts";
+import { releaseArchiver, releaseHub } from "../lib/release.ts";
+import type { ReleaseEvent, TrafficPhase } from "../lib/release-events.ts";
+import { rollback } from "../lib/rollback.ts";
+import { addComparisons, compareRecords } from "./compare.ts";
+import { type Upload, loadEarthquakes, loadFlights } from "./datasets.ts";
+import { HubClient } from "./hub-client.ts";
+import { measurePhase, type PhaseMeasure, type RehearsalReport } from "./report.ts";
+import { type PendingWrite, Traffic } from "./traffic.ts";
+import { writeVariants } from "./variants.ts";
+
+/** Flights that are kept back, to be written one by one while versions change. */
+const HELD_BACK_WRITES = 7_000;
+/** Clients at once while a phase is measured, and while scripts upload and deploy beside them. */
+const BUSY_CLIENTS = 12;
+const QUIET_CLIENTS = 2;
+/** The lane router sees a new phase within this time, in milliseconds. */
+const PROPAGATION_MS = 2_000;
+/** Canary requests a phase must have seen: enough for the shares to mean something. */
+const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 320, 2: 1_500, 3: 300 };
+const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.1, 2: 0.7, 3: 0.3 };
+const DRAIN_TIMEOUT_MS = 60_000;
+
+export interface RehearsalOptions {
+  readonly root: string;
+  /** Everything that the rehearsal writes; emptied at its start. */
+  readonly directory: string;
+  /** Port of the local cloud's API; 0 picks a free one. */
+  readonly port: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: (line: string) => void;
+}
+
+const stateSchema = z.object({ queues: z.array(z.object({ backlog: z.int() })) });
+
+type Measures = {
+  -readonly [Key in "records" | "bytes" | "goodRollout" | "badRollout" | "rollback"]: RehearsalReport[Key];
+};
+
+export class Rehearsal {
+  readonly #options: RehearsalOptions;
+  readonly #phases: PhaseMeasure[] = [];
+  readonly #measures: Partial<Measures> = {};
+  #cloud: LocalCloud | null = null;
+  #tools = { engine: "", provider: "" };
+  #context: ReleaseContext | null = null;
+  #client: HubClient | null = null;
+  #uploads: readonly Upload[] = [];
+  #heldBack: PendingWrite[] = [];
+  #written: PendingWrite[] = [];
+  #jsonBytes = 0;
+
+  constructor(options: RehearsalOptions) {
+    this.#options = options;
+  }
+
+  /** URLs to click, once the cloud is up. */
+  get urls(): Readonly<Record<string, string>> {
+    const cloud = this.#running();
+    const { workers } = topology("local");
+    const hub = cloud.scriptUrl(workers.hub.name);
+    return { hub, docs: `${hub}/docs`, health: `${hub}/health`, api: cloud.apiUrl };
+  }
+
+  async startCloud(): Promise<string> {
+    const { directory, port } = this.#options;
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true });
+    this.#cloud = await startLocalCloud({
+      directory: path.join(directory, "cloud"),
+      port,
+      log: (line) => this.#options.onProgress(line),
+    });
+    return this.#cloud.apiUrl;
+  }
+
+  async provision(): Promise<string> {
+    const cloud = this.#running();
+    const { root, directory, signal, onProgress } = this.#options;
+    const { outputs, engine, provider, summary } = await provisionLocal({
+      apiUrl: cloud.apiUrl,
+      accountId: cloud.accountId,
+      apiToken: cloud.apiToken,
+      stateDirectory: path.join(directory, "pulumi"),
+      onProgress,
+    });
+    this.#tools = { engine, provider };
+    const { workers } = topology("local");
+    const urls = {
+      archiver: cloud.scriptUrl(workers.archiver.name),
+      "hub-canary": cloud.scriptUrl(workers["hub-canary"].name),
+      hub: cloud.scriptUrl(workers.hub.name),
+    };
+    await writeLocalCloud(directory, {
+      apiUrl: cloud.apiUrl,
+      accountId: cloud.accountId,
+      apiToken: cloud.apiToken,
+      urls,
+      pid: process.pid,
+    });
+    this.#context = await openContext({
+      root,
+      environment: "local",
+      stateDirectory: directory,
+      ids: outputs,
+      account: cloud,
+      urls,
+      secrets: await localSecrets(directory, secretNames(topology("local"))),
+      onEvent: (event) => this.#onRelease(event),
+      signal,
+    });
+    const key = this.#context.secrets["BOOTSTRAP_API_KEY"];
+    if (key === undefined) throw new CliError(EXIT.failed, "the local secrets hold no BOOTSTRAP_API_KEY");
+    this.#client = new HubClient(cloud.scriptUrl(workers.hub.name), key);
+    return `${summary.created} resources; ${describeTools(this.#tools)}`;
+  }
+
+  async migrate(): Promise<string> {
+    const applied = await migrate(this.#ready(), ["hub", "archive"]);
+    const count = Object.values(applied).reduce((total, files) => total + files.length, 0);
+    return `${count} migrations`;
+  }
+
+  async releaseFirst(): Promise<string> {
+    await releaseArchiver(this.#ready(), {});
+    const { tag } = await releaseHub(this.#ready(), {});
+    return `hub, canary and archiver at ${tag}`;
+  }
+
+  async ingest(): Promise<string> {
+    const [earthquakes, flights] = await Promise.all([loadEarthquakes(), loadFlights()]);
+    const heldPerOrigin =
+      HELD_BACK_WRITES / flights.reduce((total, { records }) => total + records.length, 0);
+    const split = flights.map((upload) => {
+      const held = Math.floor(upload.records.length * heldPerOrigin);
+      this.#heldBack.push(
+        ...upload.records
+          .slice(0, held)
+          .map((record) => ({ table: upload.table, datasetId: upload.datasetId, record })),
+      );
+      return { ...upload, records: upload.records.slice(held) };
+    });
+    this.#uploads = [...earthquakes, ...split];
+    const client = this.#hub();
+    const queue = [...this.#uploads];
+    const worker = async (): Promise<void> => {
+      for (let upload = queue.shift(); upload !== undefined; upload = queue.shift()) {
+        const bytes = await client.upload(upload);
+        this.#jsonBytes += bytes;
+      }
+    };
+    await Promise.all(Array.from({ length: 4 }, worker));
+    const records = this.#uploads.reduce((total, upload) => total + upload.records.length, 0);
+    return `${records} records of ${this.#uploads.length} tenants, ${(this.#jsonBytes / 1e6).toFixed(2)} MB of JSON`;
+  }
+
+  /** Waits until the queue has delivered everything, then archives until nothing is left. */
+  async archive(): Promise<string> {
+    await this.#drained();
+    const run = await this.#archiveAll();
+    return `${run.records} records → ${run.files} files, ${run.blocks} blocks, ${(run.bytes / 1e6).toFixed(2)} MB`;
+  }
+
+  /** Reads every tenant back and compares it, record by record, with what was sent. */
+  async compare(): Promise<string> {
+    const client = this.#hub();
+    const expected = new Map<string, { upload: Upload; extra: PendingWrite[] }>();
+    for (const upload of this.#uploads) {
+      expected.set(`${upload.table}/${upload.datasetId}`, { upload, extra: [] });
+    }
+    for (const write of this.#written) expected.get(`${write.table}/${write.datasetId}`)?.extra.push(write);
+
+    let hot = 0;
+    let cold = 0;
+    const parts = [];
+    for (const { upload, extra } of expected.values()) {
+      const back = await client.readAll(upload.table, upload.datasetId);
+      hot += back.hot;
+      cold += back.cold;
+      parts.push(compareRecords([...upload.records, ...extra.map(({ record }) => record)], back.records));
+    }
+    const total = addComparisons(parts);
+    this.#measures.records = { ...total, hot, cold };
+    if (total.lost > 0 || total.doubled > 0) {
+      throw new CliError(
+        EXIT.failed,
+        `${total.lost} of ${total.sent} records lost, ${total.doubled} doubled`,
+      );
+    }
+    return `${total.read} records (${hot} hot, ${cold} cold): nothing lost, nothing doubled`;
+  }
+
+  /** Releases a good version by phases, under traffic. */
+  async releaseGood(): Promise<string> {
+    const { good } = await this.#variants();
+    const traffic = this.#traffic();
+    const watch = (event: ReleaseEvent): void => this.#measurePhases(event, traffic);
+    traffic.writeShare = WRITE_SHARE[1];
+    traffic.start();
+    try {
+      await releaseHub(
+        { ...this.#ready(), onEvent: watch },
+        {
+          main: good,
+          gate: (phase) => ({
+            intervalMs: PROPAGATION_MS,
+            minSample: SAMPLES[phase],
+            maxWaitMs: 240_000,
+            pollMs: 200,
+          }),
+        },
+      );
+    } finally {
+      await traffic.stop();
+      this.#written.push(...traffic.sent);
+    }
+    const { read, write } = traffic.total;
+    const failed = read.failed + write.failed;
+    this.#measures.goodRollout = { requests: read.requests + write.requests, failed };
+    if (failed > 0) {
+      const [first] = traffic.failures;
+      throw new CliError(
+        EXIT.failed,
+        `${failed} requests failed, first: ${first?.status} ${first?.body.slice(0, 200)}`,
+      );
+    }
+    return `${read.requests + write.requests} requests, none failed`;
+  }
+
+  /** Releases a version that answers 500 on a part of its reads, and watches it being taken back. */
+  async releaseBad(): Promise<string> {
+    const { broken } = await this.#variants();
+    const traffic = this.#traffic();
+    const watch = (event: ReleaseEvent): void => {
+      this.#onRelease(event);
+      if (event.type === "gate") traffic.clients = BUSY_CLIENTS;
+    };
+    traffic.start();
+    let reason = "";
+    try {
+      await releaseHub(
+        { ...this.#ready(), onEvent: watch },
+        {
+          main: broken,
+          gate: { intervalMs: 30_000, minSample: 1_000_000, pollMs: 200 },
+        },
+      );
+    } catch (error) {
+      if (!(error instanceof CliError) || error.exitCode !== EXIT.rolledBack) throw error;
+      reason = error.message;
+      // Whatever is still to come from the canary comes within the propagation time.
+      await this.#ready().clock.sleep(PROPAGATION_MS, this.#options.signal);
+    } finally {
+      await traffic.stop();
+      this.#written.push(...traffic.sent);
+    }
+    const [firstBad] = traffic.failures;
+    const last = traffic.lastCanaryAnswerAt;
+    if (reason === "" || firstBad === undefined || last === null) {
+      throw new CliError(EXIT.failed, "the bad version was not taken back");
+    }
+    const { read, write } = traffic.total;
+    const secondsToZero = Math.max(0, last - firstBad.at) / 1000;
+    this.#measures.badRollout = {
+      requests: read.requests + write.requests,
+      failed: read.failed + write.failed,
+      secondsToZero,
+      reason,
+    };
+    return `back at 0 % ${secondsToZero.toFixed(1)} s after its first bad answer`;
+  }
+
+  /** Archives and compares again, with everything that was written while versions changed. */
+  async compareAll(): Promise<string> {
+    this.#jsonBytes += this.#written.reduce(
+      (total, { record }) => total + JSON.stringify([record]).length,
+      0,
+    );
+    await this.archive();
+    return this.compare();
+  }
+
+  /** Takes the promoted good version back to the first one. */
+  async rollBack(): Promise<string> {
+    const started = performance.now();
+    const report = await rollback(this.#ready(), { target: "hub", reason: "rehearsal" });
+    const seconds = (performance.now() - started) / 1000;
+    this.#measures.rollback = { from: report.from, to: report.to, seconds };
+    return `${report.from.slice(0, 8)} → ${report.to.slice(0, 8)}`;
+  }
+
+  report(steps: RehearsalReport["steps"], seconds: number): RehearsalReport {
+    const { records, bytes, goodRollout, badRollout, rollback: back } = this.#measures;
+    if (!records || !bytes || !goodRollout || !badRollout || !back) {
+      throw new Error("the report is asked for before every step has run");
+    }
+    return {
+      ...this.#tools,
+      records,
+      bytes,
+      phases: this.#phases,
+      goodRollout,
+      badRollout,
+      rollback: back,
+      steps,
+      seconds,
+    };
+  }
+
+  /** Stops the cloud; what it stored stays in the directory. */
+  async stop(): Promise<void> {
+    this.#client?.close();
+    await removeLocalCloud(this.#options.directory);
+    await this.#cloud?.stop();
+    this.#cloud = null;
+  }
+
+  #onRelease(event: ReleaseEvent): void {
+    if (event.type === "step" && event.status === "started") this.#options.onProgress(event.title);
+    if (event.type === "gate") this.#options.onProgress(`phase ${event.phase}: ${event.reason}`);
+    if (event.type === "note") this.#options.onProgress(event.message);
+  }
+
+  /** A phase's window opens when every isolate knows the phase, and closes when its gate passes. */
+  #measurePhases(event: ReleaseEvent, traffic: Traffic): void {
+    this.#onRelease(event);
+    if (event.type !== "gate") return;
+    traffic.writeShare = WRITE_SHARE[event.phase];
+    traffic.clients = event.verdict === "waiting" ? BUSY_CLIENTS : QUIET_CLIENTS;
+    if (event.verdict === "waiting" && event.elapsedMs < PROPAGATION_MS) traffic.openWindow();
+    if (event.verdict === "pass") {
+      this.#phases.push(measurePhase(event.phase, traffic.window));
+      traffic.openWindow();
+    }
+  }
+
+  #traffic(): Traffic {
+    return new Traffic({
+      client: this.#hub(),
+      clients: QUIET_CLIENTS,
+      writes: this.#heldBack,
+      readable: this.#uploads.map(({ table, datasetId }) => ({ table, datasetId })),
+    });
+  }
+
+  #variants(): Promise<{ readonly good: string; readonly broken: string }> {
+    return writeVariants(this.#options.root, path.join(this.#options.directory, "variants"));
+  }
+
+  async #drained(): Promise<void> {
+    const deadline = Date.now() + DRAIN_TIMEOUT_MS;
+    for (;;) {
+      const waiting = await this.#backlog();
+      if (waiting === 0) return;
+      if (Date.now() > deadline) throw new CliError(EXIT.failed, `${waiting} messages are still queued`);
+      await this.#ready().clock.sleep(100, this.#options.signal);
+    }
+  }
+
+  /** Messages that no consumer has acknowledged yet. */
+  async #backlog(): Promise<number> {
+    const response = await fetch(new URL("/__local/state", this.#running().apiUrl));
+    const { queues } = stateSchema.parse(await response.json());
+    return queues.reduce((total, { backlog }) => total + backlog, 0);
+  }
+
+  async #archiveAll(): Promise<{ records: number; files: number; blocks: number; bytes: number }> {
+    const total = { records: 0, files: 0, blocks: 0, bytes: 0 };
+    const admin = this.#ready().secrets["ADMIN_TOKEN"] ?? "";
+    for (;;) {
+      const run = await this.#hub().archive(admin);
+      total.records += run.records;
+      total.files += run.files;
+      total.blocks += run.blocks;
+      total.bytes += run.coldBytes;
+      if (run.remaining === 0) break;
+    }
+    this.#measures.bytes = {
+      json: this.#jsonBytes,
+      cold: (this.#measures.bytes?.cold ?? 0) + total.bytes,
+    };
+    return total;
+  }
+
+  #running(): LocalCloud {
+    if (this.#cloud === null) throw new Error("the local cloud has not been started");
+    return this.#cloud;
+  }
+
+  #ready(): ReleaseContext {
+    if (this.#context === null) throw new Error("nothing is provisioned yet");
+    return this.#context;
+  }
+
+  #hub(): HubClient {
+    if (this.#client === null) throw new Error("nothing is provisioned yet");
+    return this.#client;
+  }
+}

@@ -1,0 +1,125 @@
+/** What a rehearsal measured: `rehearsal.json`, the summary for people, and the verdict. */
+import pc from "picocolors";
+import type { Comparison } from "./compare.ts";
+import { canaryShare, type ClassTally, type Tally } from "./traffic.ts";
+
+/** What one phase of the good rollout sent to the canary. */
+export interface PhaseMeasure {
+  readonly phase: 1 | 2 | 3;
+  readonly read: ClassTally;
+  readonly write: ClassTally;
+  /** Percent; `null` without requests of the class. */
+  readonly readShare: number | null;
+  readonly writeShare: number | null;
+}
+
+export interface StepTime {
+  readonly step: string;
+  readonly seconds: number;
+}
+
+export interface RehearsalReport {
+  readonly engine: string;
+  readonly provider: string;
+  readonly records: Comparison & { readonly hot: number; readonly cold: number };
+  readonly bytes: { readonly json: number; readonly cold: number };
+  readonly phases: readonly PhaseMeasure[];
+  readonly goodRollout: { readonly requests: number; readonly failed: number };
+  readonly badRollout: {
+    readonly requests: number;
+    readonly failed: number;
+    /** From the first bad answer to the last answer of the canary lane. */
+    readonly secondsToZero: number;
+    readonly reason: string;
+  };
+  readonly rollback: { readonly from: string; readonly to: string; readonly seconds: number };
+  readonly steps: readonly StepTime[];
+  readonly seconds: number;
+}
+
+/** A promise of the product, with what was measured. */
+export interface Promised {
+  readonly text: string;
+  readonly kept: boolean;
+}
+
+/** Statistical room around a share of 10 %: three standard deviations at 2,000 requests. */
+const SHARE_TOLERANCE_POINTS = 2;
+const MAX_SECONDS_TO_ZERO = 10;
+
+export function measurePhase(phase: 1 | 2 | 3, tally: Tally): PhaseMeasure {
+  return {
+    phase,
+    read: tally.read,
+    write: tally.write,
+    readShare: canaryShare(tally.read),
+    writeShare: canaryShare(tally.write),
+  };
+}
+
+const EXPECTED: Readonly<Record<1 | 2 | 3, { readonly read: number; readonly write: number }>> = {
+  1: { read: 10, write: 0 },
+  2: { read: 100, write: 10 },
+  3: { read: 100, write: 100 },
+};
+
+function shareKept(measured: number | null, expected: number): boolean {
+  if (measured === null) return false;
+  const tolerance = expected === 0 || expected === 100 ? 0 : SHARE_TOLERANCE_POINTS;
+  return Math.abs(measured - expected) <= tolerance;
+}
+
+const percent = (share: number | null): string => (share === null ? "no requests" : `${share.toFixed(1)} %`);
+
+/** Every promise the rehearsal checks, in the order of its steps. */
+export function promises(report: RehearsalReport): readonly Promised[] {
+  const { records, goodRollout, badRollout } = report;
+  return [
+    {
+      text: `${records.sent} records sent, ${records.read} read back: ${records.lost} lost, ${records.doubled} doubled`,
+      kept: records.lost === 0 && records.doubled === 0,
+    },
+    {
+      text: `v1 → v2 under traffic: ${goodRollout.failed} of ${goodRollout.requests} requests failed`,
+      kept: goodRollout.failed === 0,
+    },
+    ...report.phases.map((measure) => ({
+      text:
+        `phase ${measure.phase}: ${percent(measure.readShare)} of ${measure.read.requests} reads and ` +
+        `${percent(measure.writeShare)} of ${measure.write.requests} writes went to the canary`,
+      kept:
+        shareKept(measure.readShare, EXPECTED[measure.phase].read) &&
+        shareKept(measure.writeShare, EXPECTED[measure.phase].write),
+    })),
+    {
+      text: `bad v3 back to 0 % in ${badRollout.secondsToZero.toFixed(1)} s, without a human (${badRollout.reason})`,
+      kept: badRollout.secondsToZero <= MAX_SECONDS_TO_ZERO,
+    },
+    {
+      text: `promoted v2 rolled back to ${report.rollback.to} in ${report.rollback.seconds.toFixed(1)} s`,
+      kept: report.rollback.to !== report.rollback.from,
+    },
+  ];
+}
+
+/** The summary for people. */
+export function summary(report: RehearsalReport): string {
+  const { records, bytes } = report;
+  const saved = (1 - bytes.cold / bytes.json) * 100;
+  const lines = promises(report).map(({ text, kept }) => `  ${kept ? pc.green("✓") : pc.red("✗")} ${text}`);
+  const steps = report.steps.map(({ step, seconds }) => `  ${seconds.toFixed(1).padStart(6)} s  ${step}`);
+  return [
+    "",
+    pc.bold("What was promised, and what was seen"),
+    ...lines,
+    "",
+    `  ${records.hot} records read hot, ${records.cold} cold; ` +
+      `${(bytes.json / 1e6).toFixed(2)} MB of JSON became ${(bytes.cold / 1e6).toFixed(2)} MB cold (−${saved.toFixed(0)} %)`,
+    `  ${report.engine}, provider: ${report.provider}`,
+    "",
+    pc.bold("Time"),
+    ...steps,
+    `  ${report.seconds.toFixed(1).padStart(6)} s  in all`,
+    "",
+  ].join("\n");
+}

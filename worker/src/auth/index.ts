@@ -1,0 +1,2 @@
+export { API_KEY_HEADER, apiKey } from "./credential.ts";
+export { isAdmin, requireAdmin, requireApiKey } from "./require.ts";

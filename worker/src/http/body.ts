@@ -1,0 +1,19 @@
+import { bodyLimit } from "hono/body-limit";
+import type { HubMiddleware } from "./bindings.ts";
+import { ProblemError } from "./problems.ts";
+
+/** Largest body that any route takes, in bytes. */
+export const MAX_BODY_BYTES = 1024 * 1024;
+
+/** Refuses a body over the limit, also one that does not state its length. */
+export function limitBody(maxBytes: number = MAX_BODY_BYTES): HubMiddleware {
+  return bodyLimit({
+    maxSize: maxBytes,
+    onError: () => {
+      throw new ProblemError("body-too-large", {
+        detail: `A body may have at most ${maxBytes} bytes. Send the records in several requests.`,
+        extensions: { max_bytes: maxBytes },
+      });
+    },
+  });
+}

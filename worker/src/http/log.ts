@@ -1,0 +1,33 @@
+/** Structured logs: one JSON object a line, secrets taken out. */
+import type { Env } from "../env.generated.ts";
+
+export type LogLevel = "info" | "warn" | "error";
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+type Secrets = Pick<Env, "ADMIN_TOKEN" | "BOOTSTRAP_API_KEY">;
+
+const MASK = "[secret]";
+
+/** The text without any secret of the environment. */
+export function redact(text: string, env: Partial<Secrets>): string {
+  return [env.ADMIN_TOKEN, env.BOOTSTRAP_API_KEY]
+    .flatMap((secret) => (secret ? [secret] : []))
+    .reduce((clean, secret) => clean.replaceAll(secret, MASK), text);
+}
+
+/** Writes one line. Undefined fields are left out. */
+export function log(env: Partial<Secrets>, level: LogLevel, event: string, fields: LogFields): void {
+  const clean = (_name: string, value: unknown): unknown =>
+    typeof value === "string" ? redact(value, env) : value;
+  const line = JSON.stringify({ level, event, ...fields }, clean);
+  // oxlint-disable-next-line no-console -- the platform collects logs from the console
+  console[level === "info" ? "log" : level](line);
+}
+
+/** Message and stack of anything thrown, for a log line. */
+export function errorFields(error: unknown): { readonly error: string; readonly stack?: string | undefined } {
+  if (!(error instanceof Error)) return { error: String(error) };
+  const cause = error.cause === undefined ? "" : ` (cause: ${errorFields(error.cause).error})`;
+  return { error: `${error.name}: ${error.message}${cause}`, stack: error.stack };
+}

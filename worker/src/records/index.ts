@@ -1,0 +1,2 @@
+export { callArchiver } from "./archiver.ts";
+export { recordsRoutes } from "./routes.ts";

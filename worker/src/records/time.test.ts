@@ -1,0 +1,52 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { MAX_TIME_MS, MIN_TIME_MS, parseTime } from "./time.ts";
+
+describe("parseTime", () => {
+  it("reads every integer of milliseconds that a date can hold", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: MIN_TIME_MS, max: MAX_TIME_MS }), (ms) => {
+        expect(parseTime(String(ms))).toBe(ms);
+      }),
+    );
+  });
+
+  it("reads every ISO 8601 instant of the years 0000 to 9999", () => {
+    const date = fc.date({
+      min: new Date("0000-01-01T00:00:00Z"),
+      max: new Date("9999-12-31T23:59:59Z"),
+      noInvalidDate: true,
+    });
+    fc.assert(
+      fc.property(date, (instant) => {
+        expect(parseTime(instant.toISOString())).toBe(instant.getTime());
+      }),
+    );
+  });
+
+  it.each([
+    ["2026-11-22", "2026-11-22T00:00:00.000Z"],
+    ["2026-11-22T08:00Z", "2026-11-22T08:00:00.000Z"],
+    ["2026-11-22T08:00:00+02:00", "2026-11-22T06:00:00.000Z"],
+    ["2024-02-29T00:00:00.5Z", "2024-02-29T00:00:00.500Z"],
+  ])("reads %s as %s", (text, instant) => {
+    expect(new Date(parseTime(text) ?? Number.NaN).toISOString()).toBe(instant);
+  });
+
+  it.each([
+    "",
+    "now",
+    "2026-11-22T08:00:00",
+    "2026-02-30",
+    "2026-02-30T00:00:00Z",
+    "2026-13-01",
+    "2026-11-22T25:00:00Z",
+    "2026-11-22T08:00:00 02:00",
+    "1.5",
+    "1e3",
+    "8640000000000001",
+    "99999999999999999",
+  ])("refuses %j", (text) => {
+    expect(parseTime(text)).toBeNull();
+  });
+});
