@@ -40,6 +40,7 @@ export class ArchiveService extends WorkerEntrypoint {
   archive() { return { ran: true, files: 1, blocks: 1, records: 1, hotRows: 1, coldBytes: 100, remaining: 0 }; }
   stats() { return { hot: { rows: 0, records: 0, bytes: 0 }, cold: { files: 0, blocks: 0, records: 0, bytes: 0 } }; }
   health() { return { version: { id: "v", tag: "t" }, bindings: { DB: "ok" }, tables: ["flights"] }; }
+  tables() { return ["flights"]; }
 }`;
 
 /** Tests that run on Node; many of them start real programs, hence the bound. */

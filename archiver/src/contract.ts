@@ -16,6 +16,15 @@ export interface IngestRequest {
   readonly table: string;
   /** Period the records belong to, for example `2026_11_22`; derived from each record's time when absent. */
   readonly periodTag?: string | undefined;
+  /**
+   * Makes a retry safe: the same records under the same key are stored once,
+   * for at least 15 days. Without one, every request is a new one.
+   */
+  readonly idempotencyKey?: string | undefined;
+  /**
+   * One request is one queue batch, accepted whole or refused whole: its
+   * records encode to at most about 240 KB and fall into at most 100 periods.
+   */
   readonly records: readonly unknown[];
 }
 
@@ -44,7 +53,7 @@ export interface ReadRequest {
   readonly from: number;
   /** Exclusive. */
   readonly to: number;
-  /** 1–10,000. */
+  /** 1–10,000. A page that meets a bound of its own holds fewer records, even none, and still has a cursor. */
   readonly limit: number;
   readonly cursor?: string | undefined;
 }
@@ -52,8 +61,9 @@ export interface ReadRequest {
 export type ReadResult =
   | {
       readonly ok: true;
-      /** In time order. */
+      /** In time order; records of one time in an order that does not change. */
       readonly records: readonly Readonly<Record<string, unknown>>[];
+      /** Where to go on; `null` when there is nothing more. It is good for this query only. */
       readonly nextCursor: string | null;
       /** How many of `records` came from D1 and from R2. */
       readonly hot: number;
@@ -62,7 +72,12 @@ export type ReadResult =
       readonly rangeReads: number;
     }
   | { readonly ok: false; readonly reason: "unknown-table"; readonly tables: readonly string[] }
-  | { readonly ok: false; readonly reason: "invalid"; readonly faults: readonly Fault[]; readonly faultCount: number };
+  | {
+      readonly ok: false;
+      readonly reason: "invalid";
+      readonly faults: readonly Fault[];
+      readonly faultCount: number;
+    };
 
 export interface ArchiveRunResult {
   /** `false` when another run holds the lease. */
@@ -97,8 +112,11 @@ export interface ArchiverHealth {
 /** The `ArchiveService` entrypoint. */
 export interface ArchiverApi {
   ingest(request: IngestRequest): Promise<IngestResult>;
+  /** Throws when stored data is damaged or missing: a page is whole or not there. */
   read(request: ReadRequest): Promise<ReadResult>;
   archive(): Promise<ArchiveRunResult>;
   stats(): Promise<ArchiveStats>;
   health(): Promise<ArchiverHealth>;
+  /** Names of the tables that take records, sorted; asks no storage. */
+  tables(): Promise<readonly string[]>;
 }

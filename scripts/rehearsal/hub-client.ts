@@ -2,7 +2,7 @@
 import http from "node:http";
 import { z } from "zod";
 import { CliError, EXIT } from "../lib/exit.ts";
-import type { RecordValue, Upload } from "./datasets.ts";
+import type { Upload } from "./datasets.ts";
 
 /** An answer of the hub, or how the connection failed (`status` 0). */
 export interface Answer {
@@ -101,11 +101,13 @@ export class HubClient {
    * @returns the bytes of JSON sent
    * @throws when any answer is not 202
    */
-  async upload({ table, datasetId, records }: Upload): Promise<number> {
+  async upload(upload: Upload): Promise<number> {
+    const { records, datasetId } = upload;
     let bytes = 0;
     for (let start = 0; start < records.length; start += UPLOAD_BATCH) {
       const batch = records.slice(start, start + UPLOAD_BATCH);
-      const answer = await this.request("POST", "/buffer", datasetId, uploadBody(table, datasetId, batch));
+      const body = uploadBody({ ...upload, records: batch });
+      const answer = await this.request("POST", "/buffer", datasetId, body);
       if (answer.status !== 202) throw refused("POST /buffer", answer);
       const { accepted } = acceptedSchema.parse(JSON.parse(answer.body));
       if (accepted !== batch.length) {
@@ -160,6 +162,6 @@ function refused(call: string, { status, body }: Answer): CliError {
 }
 
 /** The body of `POST /buffer`. */
-export function uploadBody(table: string, datasetId: string, records: readonly RecordValue[]): unknown {
-  return { dataset_id: datasetId, table, records };
+export function uploadBody({ table, datasetId, periodTag, records }: Upload): unknown {
+  return { dataset_id: datasetId, table, period_tag: periodTag, records };
 }

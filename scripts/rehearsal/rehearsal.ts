@@ -143,11 +143,7 @@ export class Rehearsal {
       HELD_BACK_WRITES / flights.reduce((total, { records }) => total + records.length, 0);
     const split = flights.map((upload) => {
       const held = Math.floor(upload.records.length * heldPerOrigin);
-      this.#heldBack.push(
-        ...upload.records
-          .slice(0, held)
-          .map((record) => ({ table: upload.table, datasetId: upload.datasetId, record })),
-      );
+      this.#heldBack.push(...upload.records.slice(0, held).map((record) => ({ upload, record })));
       return { ...upload, records: upload.records.slice(held) };
     });
     this.#uploads = [...earthquakes, ...split];
@@ -178,7 +174,9 @@ export class Rehearsal {
     for (const upload of this.#uploads) {
       expected.set(`${upload.table}/${upload.datasetId}`, { upload, extra: [] });
     }
-    for (const write of this.#written) expected.get(`${write.table}/${write.datasetId}`)?.extra.push(write);
+    for (const write of this.#written) {
+      expected.get(`${write.upload.table}/${write.upload.datasetId}`)?.extra.push(write);
+    }
 
     let hot = 0;
     let cold = 0;

@@ -2,7 +2,7 @@
  * Steady traffic of many clients against the hub, with a tally per window: how
  * many requests of each class went to which lane, and how many failed.
  */
-import type { RecordValue } from "./datasets.ts";
+import type { RecordValue, Upload } from "./datasets.ts";
 import { type HubClient, uploadBody } from "./hub-client.ts";
 
 export interface ClassTally {
@@ -16,10 +16,9 @@ export interface Tally {
   readonly write: ClassTally;
 }
 
-/** One record that a write will send. */
+/** One record that a write will send, as an upload of its own. */
 export interface PendingWrite {
-  readonly datasetId: string;
-  readonly table: string;
+  readonly upload: Upload;
   readonly record: RecordValue;
 }
 
@@ -139,7 +138,7 @@ export class Traffic {
   }
 
   async #write(write: PendingWrite, serial: number): Promise<void> {
-    const body = uploadBody(write.table, write.datasetId, [write.record]);
+    const body = uploadBody({ ...write.upload, records: [write.record] });
     const answer = await this.#options.client.request("POST", "/buffer", `client-${serial}`, body);
     this.#count("write", answer, 202);
     if (answer.status === 202) this.#sent.push(write);

@@ -108,7 +108,7 @@ export function recordsRoutes() {
   });
 
   router.openapi(tablesRoute, async (c) => {
-    const { tables } = await callArchiver(c.env.ARCHIVER, (archiver) => archiver.health());
+    const tables = await callArchiver(c.env.ARCHIVER, (archiver) => archiver.tables());
     return c.json({ tables }, 200);
   });
 

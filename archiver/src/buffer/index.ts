@@ -1,0 +1,2 @@
+export { consume } from "./consume.ts";
+export { forgetArchivedMessages } from "./store.ts";

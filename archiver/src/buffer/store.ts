@@ -1,0 +1,66 @@
+/** SQL of hot storage. */
+
+/** One message as `buffer_logs` holds it. */
+export interface HotRow {
+  readonly messageId: string;
+  readonly datasetId: string;
+  readonly table: string;
+  readonly period: string;
+  readonly fingerprint: string;
+  readonly recordCount: number;
+  readonly minTime: number;
+  readonly maxTime: number;
+  /** Base64 of the records. */
+  readonly data: string;
+  readonly bytes: number;
+}
+
+/** D1 takes values of 2 MB; a statement's one parameter stays well below. */
+export const MAX_PARAMETER_CHARS = 1_000_000;
+
+/**
+ * `ON CONFLICT` and not `OR IGNORE`, which would drop a row for any broken
+ * constraint. A message that was archived already is not stored again.
+ */
+const INSERT = `
+  INSERT INTO buffer_logs (message_id, dataset_id, table_name, period, schema_fingerprint, record_count,
+                           min_time, max_time, data, bytes, created_at)
+  SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+         value ->> 6, value ->> 7, value ->> 8, value ->> 9, ?2
+  FROM json_each(?1)
+  WHERE NOT EXISTS (SELECT 1 FROM archived_messages WHERE message_id = value ->> 0)
+  ON CONFLICT (message_id) DO NOTHING`;
+
+/**
+ * Stores messages in one statement with two parameters.
+ * @param now ms UTC
+ * @returns how many were new
+ */
+export async function storeHotRows(db: D1Database, rows: readonly HotRow[], now: number): Promise<number> {
+  const values = rows.map((row) => [
+    row.messageId,
+    row.datasetId,
+    row.table,
+    row.period,
+    row.fingerprint,
+    row.recordCount,
+    row.minTime,
+    row.maxTime,
+    row.data,
+    row.bytes,
+  ]);
+  const { meta } = await db.prepare(INSERT).bind(JSON.stringify(values), now).run();
+  return meta.changes;
+}
+
+/** Forgets archived messages that no queue can deliver any more, at most `limit` of them. */
+export async function forgetArchivedMessages(db: D1Database, before: number, limit: number): Promise<number> {
+  const { meta } = await db
+    .prepare(
+      `DELETE FROM archived_messages WHERE message_id IN
+         (SELECT message_id FROM archived_messages WHERE archived_at < ?1 ORDER BY archived_at LIMIT ?2)`,
+    )
+    .bind(before, limit)
+    .run();
+  return meta.changes;
+}

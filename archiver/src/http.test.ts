@@ -1,0 +1,128 @@
+import { createExecutionContext, createScheduledController, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { archiveService, countRows, flight, TestArchiver, useStorage } from "../test/archiver.ts";
+import type { Env } from "./env.generated.ts";
+import worker from "./index.ts";
+
+useStorage();
+
+type Init = RequestInit<IncomingRequestCfProperties>;
+
+async function request(path: string, init?: Init, bindings: Partial<Env> = {}): Promise<Response> {
+  const incoming = new Request<unknown, IncomingRequestCfProperties>(`https://archiver.example${path}`, init);
+  return worker.fetch(incoming, { ...env, ...bindings });
+}
+
+const bearer = (token: string): Init => ({ method: "POST", headers: { authorization: `Bearer ${token}` } });
+
+describe("GET /health", () => {
+  it("names version, bindings and tables", async () => {
+    const response = await request("/health");
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({
+      bindings: { DB: "ok", COLD: "ok", INGEST: "ok" },
+      tables: ["earthquakes", "flights"],
+    });
+  });
+
+  it("answers 503 and says which binding fails, but not how", async () => {
+    await env.DB.prepare("DROP TABLE leases").run();
+    const response = await request("/health");
+    expect(response.status).toBe(503);
+    const text = await response.text();
+    expect(JSON.parse(text)).toMatchObject({ bindings: { DB: "failing", COLD: "ok" } });
+    expect(text).not.toContain("SQLITE");
+  });
+});
+
+describe("POST /admin/archive/run", () => {
+  it("runs the archive for the bearer of the admin token", async () => {
+    await new TestArchiver().store([flight(1), flight(2)]);
+    const response = await request("/admin/archive/run", bearer(env.ADMIN_TOKEN));
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ ran: true, files: 1, records: 2, remaining: 0 });
+  });
+
+  it.each([
+    ["no token", { method: "POST" }, {}],
+    ["a wrong token", bearer("test-admin-tokem"), {}],
+    ["a longer token", bearer("test-admin-token2"), {}],
+    ["a token while none is configured", bearer(""), { ADMIN_TOKEN: "" }],
+  ])("answers 401 to %s and moves nothing", async (_, init, bindings) => {
+    await new TestArchiver().store([flight(1)]);
+    const response = await request("/admin/archive/run", init, bindings);
+    expect(response.status).toBe(401);
+    expect(response.headers.get("content-type")).toBe("application/problem+json");
+    expect(response.headers.get("www-authenticate")).toBe("Bearer");
+    expect(await response.json()).toMatchObject({ type: "urn:strata:problem:unauthorized", status: 401 });
+    expect(await countRows("buffer_logs")).toBe(1);
+  });
+
+  it("answers a problem without the cause when the run fails", async () => {
+    await env.DB.prepare("DROP TABLE leases").run();
+    const response = await request("/admin/archive/run", bearer(env.ADMIN_TOKEN));
+    expect(response.status).toBe(500);
+    expect(await response.text()).not.toContain("SQLITE");
+  });
+});
+
+describe("any other request", () => {
+  it("is answered with a problem document", async () => {
+    for (const [path, method, status] of [
+      ["/", "GET", 404],
+      ["/buffer", "POST", 404],
+      ["/admin/archive/run", "GET", 405],
+      ["/health", "DELETE", 405],
+    ] as const) {
+      const response = await request(path, { method });
+      expect(response.status).toBe(status);
+      expect(response.headers.get("content-type")).toBe("application/problem+json");
+      expect(await response.json()).toMatchObject({ status });
+    }
+  });
+});
+
+describe("the cron", () => {
+  it("archives what is hot and forgets old messages", async () => {
+    await new TestArchiver().store([flight(1)]);
+    await env.DB.prepare("INSERT INTO archived_messages (message_id, archived_at) VALUES ('old', 1)").run();
+    const context = createExecutionContext();
+    await worker.scheduled(createScheduledController(), env);
+    await waitOnExecutionContext(context);
+    expect(await countRows("buffer_logs")).toBe(0);
+    expect(await countRows("archived_files")).toBe(1);
+    expect(
+      (await env.DB.prepare("SELECT message_id FROM archived_messages WHERE message_id = 'old'").all())
+        .results,
+    ).toEqual([]);
+  });
+});
+
+describe("the service that the hub calls", () => {
+  it("answers over RPC with plain values", async () => {
+    const archiver = new TestArchiver();
+    const service = archiveService();
+    await archiver.store([flight(1)]);
+    expect(await service.archive()).toMatchObject({ ran: true, records: 1 });
+    await archiver.store([flight(2), flight(3)]);
+    const page = await service.read({ datasetId: "LAS", table: "flights", from: 0, to: 9e15, limit: 10 });
+    expect(page).toMatchObject({ ok: true, hot: 2, cold: 1, records: [flight(1), flight(2), flight(3)] });
+    const stats = await service.stats();
+    expect(stats).toMatchObject({ hot: { rows: 1, records: 2 }, cold: { files: 1, blocks: 1, records: 1 } });
+    expect(stats.hot.bytes).toBeGreaterThan(20);
+    expect(stats.cold.bytes).toBeGreaterThan(500);
+    expect(await service.ingest({ datasetId: "LAS", table: "flights", records: [{}] })).toMatchObject({
+      ok: false,
+      reason: "invalid",
+    });
+    expect((await service.health()).tables).toEqual(["earthquakes", "flights"]);
+  });
+
+  it("counts an empty archive as zero", async () => {
+    expect(await archiveService().stats()).toEqual({
+      hot: { rows: 0, records: 0, bytes: 0 },
+      cold: { files: 0, blocks: 0, records: 0, bytes: 0 },
+    });
+  });
+});

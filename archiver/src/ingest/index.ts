@@ -1,0 +1,1 @@
+export { ingest } from "./ingest.ts";

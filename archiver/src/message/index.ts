@@ -1,0 +1,1 @@
+export { decodeMessage, encodeMessage, EnvelopeError, type IngestMessage } from "./envelope.ts";

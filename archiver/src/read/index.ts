@@ -1,0 +1,2 @@
+export { ReadError } from "./fetch.ts";
+export { read } from "./read.ts";
