@@ -6,7 +6,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { Listr } from "listr2";
+import { Listr, ListrLogger, ProcessOutput } from "listr2";
 import pc from "picocolors";
 import { CliError, EXIT } from "./lib/exit.ts";
 import { promises, type StepTime, summary } from "./rehearsal/report.ts";
@@ -79,7 +79,9 @@ async function untilStopped(signal: AbortSignal): Promise<void> {
 async function main(): Promise<number> {
   const flags = program.parse().opts<Flags>();
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.once(name, () => stop.abort(new CliError(EXIT.cancelled, "The rehearsal was cancelled.")));
+  }
 
   let progress = (_line: string): void => {};
   const rehearsal = new Rehearsal({
@@ -93,6 +95,7 @@ async function main(): Promise<number> {
     },
   });
 
+  const logger = new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) });
   const steps: StepTime[] = [];
   const began = performance.now();
   const tasks = new Listr(
@@ -116,7 +119,9 @@ async function main(): Promise<number> {
       fallbackRenderer: "simple",
       renderer: "default",
       fallbackRendererCondition: () => !process.stderr.isTTY,
-      rendererOptions: { collapseErrors: false },
+      // People read stderr; stdout is for --json.
+      rendererOptions: { collapseErrors: false, logger },
+      fallbackRendererOptions: { logger },
     },
   );
 

@@ -8,8 +8,8 @@ import { openContext, secretNames, type ReleaseContext } from "../lib/environmen
 import { CliError, EXIT } from "../lib/exit.ts";
 import { localSecrets, removeLocalCloud, writeLocalCloud } from "../lib/local-state.ts";
 import { migrate } from "../lib/migrations.ts";
-import { describeTools, provisionLocal } from "../lib/provision.ts";
-import { releaseArchiver, releaseHub } from "../lib/release.ts";
+import { describeTools, localStackDirectory, provisionLocal } from "../lib/provision.ts";
+import { releaseArchiver, releaseCanary, releaseHub } from "../lib/release.ts";
 import type { ReleaseEvent, TrafficPhase } from "../lib/release-events.ts";
 import { rollback } from "../lib/rollback.ts";
 import { addComparisons, compareRecords } from "./compare.ts";
@@ -23,7 +23,7 @@ import { writeVariants } from "./variants.ts";
 const HELD_BACK_WRITES = 7_000;
 /** Clients at once while a phase is measured, and while scripts upload and deploy beside them. */
 const BUSY_CLIENTS = 12;
-const QUIET_CLIENTS = 2;
+const QUIET_CLIENTS = 1;
 /** The lane router sees a new phase within this time, in milliseconds. */
 const PROPAGATION_MS = 2_000;
 /** Canary requests a phase must have seen: enough for the shares to mean something. */
@@ -91,7 +91,7 @@ export class Rehearsal {
       apiUrl: cloud.apiUrl,
       accountId: cloud.accountId,
       apiToken: cloud.apiToken,
-      stateDirectory: path.join(directory, "pulumi"),
+      stateDirectory: localStackDirectory(directory),
       onProgress,
     });
     this.#tools = { engine, provider };
@@ -126,13 +126,13 @@ export class Rehearsal {
   }
 
   async migrate(): Promise<string> {
-    const applied = await migrate(this.#ready(), ["hub", "archive"]);
-    const count = Object.values(applied).reduce((total, files) => total + files.length, 0);
-    return `${count} migrations`;
+    const both = await Promise.all([migrate(this.#ready(), ["hub"]), migrate(this.#ready(), ["archive"])]);
+    return `${both.flatMap((applied) => Object.values(applied).flat()).length} migrations`;
   }
 
   async releaseFirst(): Promise<string> {
-    await releaseArchiver(this.#ready(), {});
+    // The canary has no traffic yet, so it need not wait for the archiver; the hub does.
+    await Promise.all([releaseArchiver(this.#ready()), releaseCanary(this.#ready())]);
     const { tag } = await releaseHub(this.#ready(), {});
     return `hub, canary and archiver at ${tag}`;
   }

@@ -1,0 +1,295 @@
+/**
+ * What the scripts read from Cloudflare's REST API, through the official SDK:
+ * ids in, validated values out. Changes of code go through wrangler.
+ */
+import { z } from "zod";
+import { CliError, EXIT, messageOf } from "./exit.ts";
+
+export interface CloudflareAccount {
+  /** Base of the REST API, for example `https://api.cloudflare.com/client/v4`. */
+  readonly apiUrl: string;
+  readonly accountId: string;
+  readonly apiToken: string;
+}
+
+export interface VersionShare {
+  readonly versionId: string;
+  /** Percent, 0–100. */
+  readonly percentage: number;
+}
+
+export interface Deployment {
+  readonly id: string;
+  /** ISO 8601. */
+  readonly createdOn: string;
+  readonly message: string | null;
+  readonly versions: readonly VersionShare[];
+}
+
+export interface ScriptVersion {
+  readonly id: string;
+  readonly number: number;
+  /** ISO 8601. */
+  readonly createdOn: string;
+  readonly tag: string | null;
+  readonly message: string | null;
+}
+
+/** Rows of one statement. */
+export type Rows = readonly Readonly<Record<string, unknown>>[];
+
+export interface QueueConsumer {
+  readonly scriptName: string | null;
+  readonly deadLetterQueue: string | null;
+  readonly batchSize: number | null;
+  readonly maxWaitMs: number | null;
+  readonly maxRetries: number | null;
+}
+
+export interface CloudflareApi {
+  /** Newest first; empty when the script does not exist or has no code. */
+  deployments(script: string): Promise<readonly Deployment[]>;
+  /** Deployable versions, newest first; empty when the script does not exist or has no code. */
+  versions(script: string): Promise<readonly ScriptVersion[]>;
+  /** Tag of the last Durable Object migration that the script has applied. */
+  migrationTag(script: string): Promise<string | null>;
+  secretNames(script: string): Promise<readonly string[]>;
+  /** `<subdomain>` of `<script>.<subdomain>.workers.dev`; `null` when the account has none. */
+  workersSubdomain(): Promise<string | null>;
+  queueConsumers(queueName: string): Promise<readonly QueueConsumer[]>;
+  /** @throws {D1QueryError} in SQLite's words */
+  queryD1(databaseId: string, sql: string): Promise<Rows>;
+}
+
+/** A statement that D1 refused. */
+export class D1QueryError extends Error {
+  override readonly name = "D1QueryError";
+}
+
+const TIMEOUT_MS = 30_000;
+const MAX_RETRIES = 2;
+/** Worker not found, in the two codes that the API uses for it. */
+const SCRIPT_NOT_FOUND = new Set([10_007, 10_090]);
+const NO_SUBDOMAIN = 10_063;
+const SQL_ERROR = 7_500;
+
+const annotations = z
+  .object({ "workers/tag": z.string().optional(), "workers/message": z.string().optional() })
+  .optional();
+
+const deploymentsSchema = z.object({
+  deployments: z.array(
+    z.object({
+      id: z.string(),
+      created_on: z.string(),
+      versions: z.array(z.object({ version_id: z.string(), percentage: z.number() })),
+      annotations,
+    }),
+  ),
+});
+
+const versionsSchema = z.object({
+  items: z.array(
+    z.object({
+      id: z.string(),
+      number: z.number(),
+      metadata: z.object({ created_on: z.string() }),
+      annotations,
+    }),
+  ),
+});
+
+const serviceSchema = z.object({
+  default_environment: z.object({ script: z.object({ migration_tag: z.string().nullish() }) }),
+});
+
+const secretsSchema = z.array(z.object({ name: z.string() }));
+const statementsSchema = z.array(
+  z.object({ results: z.array(z.record(z.string(), z.unknown())).optional() }),
+);
+const queuesSchema = z.array(
+  z.object({
+    queue_name: z.string(),
+    consumers: z
+      .array(
+        z.object({
+          script: z.string().optional(),
+          script_name: z.string().optional(),
+          service: z.string().optional(),
+          dead_letter_queue: z.string().nullish(),
+          settings: z
+            .object({
+              batch_size: z.number().nullish(),
+              max_wait_time_ms: z.number().nullish(),
+              max_retries: z.number().nullish(),
+            })
+            .optional(),
+        }),
+      )
+      .optional(),
+  }),
+);
+
+interface ApiFault {
+  readonly status: number;
+  readonly codes: readonly number[];
+  readonly message: string;
+}
+
+const faultSchema = z.object({
+  status: z.number(),
+  errors: z.array(z.object({ code: z.number(), message: z.string() })).optional(),
+});
+
+function apiFault(error: unknown): ApiFault | null {
+  const parsed = faultSchema.safeParse(error);
+  if (!parsed.success) return null;
+  const { status, errors = [] } = parsed.data;
+  return {
+    status,
+    codes: errors.map(({ code }) => code),
+    message: errors.map(({ code, message }) => `${message} [code: ${code}]`).join("; ") || messageOf(error),
+  };
+}
+
+/** The sentence for a failed call: whose fault it is and how to mend it. */
+export function apiError(error: unknown, account: CloudflareAccount, call: string): CliError {
+  const fault = apiFault(error);
+  if (fault === null) {
+    return new CliError(EXIT.failed, `Cloudflare's API cannot be reached at ${account.apiUrl}`, {
+      hints: [
+        "Check the network, and CLOUDFLARE_API_BASE_URL if it is set.",
+        `The call was: ${call} (${messageOf(error)})`,
+      ],
+      cause: error,
+    });
+  }
+  if (fault.status === 401 || fault.status === 403) {
+    return new CliError(EXIT.credentials, `Cloudflare refused the API token: ${fault.message}`, {
+      hints: [`CLOUDFLARE_API_TOKEN must be allowed to: ${call} in account ${account.accountId}.`],
+      cause: error,
+    });
+  }
+  return new CliError(EXIT.failed, `Cloudflare's API answered ${fault.status}: ${fault.message}`, {
+    hints: [`The call was: ${call}`],
+    cause: error,
+  });
+}
+
+function scriptOf(consumer: {
+  script?: string | undefined;
+  script_name?: string | undefined;
+  service?: string | undefined;
+}): string | null {
+  return consumer.script ?? consumer.script_name ?? consumer.service ?? null;
+}
+
+/** Opens the account. Importing the SDK takes a third of a second, so it is loaded here, when it is needed. */
+export async function openCloudflareApi(account: CloudflareAccount): Promise<CloudflareApi> {
+  const [{ createClient }, { BaseSubdomains }] = await Promise.all([
+    import("cloudflare/tree-shakable"),
+    import("cloudflare/resources/workers/subdomains"),
+  ]);
+  const client = createClient({
+    resources: [BaseSubdomains],
+    apiToken: account.apiToken,
+    baseURL: account.apiUrl,
+    timeout: TIMEOUT_MS,
+    maxRetries: MAX_RETRIES,
+    logLevel: "off",
+  });
+  const base = `/accounts/${account.accountId}`;
+
+  /** Calls; answers `absent` where the API says that the thing does not exist. */
+  const unlessAbsent = async <T>(call: string, request: () => Promise<T>, absent?: T): Promise<T> => {
+    try {
+      return await request();
+    } catch (error) {
+      const missing = apiFault(error)?.codes.some(
+        (code) => SCRIPT_NOT_FOUND.has(code) || code === NO_SUBDOMAIN,
+      );
+      if (missing === true && absent !== undefined) return absent;
+      throw apiError(error, account, call);
+    }
+  };
+
+  const get = async <T>(path: string, schema: z.ZodType<T>, absent?: T): Promise<T> => {
+    const call = `GET ${path}`;
+    const nothing = absent === undefined ? undefined : { result: absent };
+    const answer = await unlessAbsent<unknown>(call, () => client.get(`${base}${path}`), nothing);
+    return unwrap(answer, schema, call);
+  };
+
+  const unwrap = <T>(answer: unknown, schema: z.ZodType<T>, call: string): T => {
+    const parsed = z.object({ result: schema }).safeParse(answer);
+    if (parsed.success) return parsed.data.result;
+    throw new CliError(EXIT.failed, `Cloudflare's API answered in an unknown shape: ${call}`, {
+      hints: parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`),
+    });
+  };
+
+  return {
+    deployments: async (script) => {
+      const path = `/workers/scripts/${script}/deployments`;
+      const { deployments } = await get(path, deploymentsSchema, { deployments: [] });
+      return deployments.map((deployment) => ({
+        id: deployment.id,
+        createdOn: deployment.created_on,
+        message: deployment.annotations?.["workers/message"] ?? null,
+        versions: deployment.versions.map(({ version_id, percentage }) => ({
+          versionId: version_id,
+          percentage,
+        })),
+      }));
+    },
+    versions: async (script) => {
+      const path = `/workers/scripts/${script}/versions?deployable=true`;
+      const { items } = await get(path, versionsSchema, { items: [] });
+      const versions = items.map((item) => ({
+        id: item.id,
+        number: item.number,
+        createdOn: item.metadata.created_on,
+        tag: item.annotations?.["workers/tag"] ?? null,
+        message: item.annotations?.["workers/message"] ?? null,
+      }));
+      return versions.sort((a, b) => b.number - a.number);
+    },
+    migrationTag: async (script) => {
+      const absent = { default_environment: { script: { migration_tag: null } } };
+      const service = await get(`/workers/services/${script}`, serviceSchema, absent);
+      return service.default_environment.script.migration_tag ?? null;
+    },
+    secretNames: async (script) => {
+      const secrets = await get(`/workers/scripts/${script}/secrets`, secretsSchema, []);
+      return secrets.map(({ name }) => name);
+    },
+    workersSubdomain: async () => {
+      const ask = () => client.workers.subdomains.get({ account_id: account.accountId });
+      const { subdomain } = await unlessAbsent("GET /workers/subdomain", ask, { subdomain: "" });
+      return subdomain === "" ? null : subdomain;
+    },
+    queueConsumers: async (queueName) => {
+      const queues = await get(`/queues?name=${encodeURIComponent(queueName)}`, queuesSchema);
+      const queue = queues.find(({ queue_name }) => queue_name === queueName);
+      return (queue?.consumers ?? []).map((consumer) => ({
+        scriptName: scriptOf(consumer),
+        deadLetterQueue: consumer.dead_letter_queue ?? null,
+        batchSize: consumer.settings?.batch_size ?? null,
+        maxWaitMs: consumer.settings?.max_wait_time_ms ?? null,
+        maxRetries: consumer.settings?.max_retries ?? null,
+      }));
+    },
+    queryD1: async (databaseId, sql) => {
+      const path = `/d1/database/${databaseId}/query`;
+      let answer: unknown;
+      try {
+        answer = await client.post(`${base}${path}`, { body: { sql } });
+      } catch (error) {
+        const fault = apiFault(error);
+        if (fault?.codes.includes(SQL_ERROR)) throw new D1QueryError(fault.message, { cause: error });
+        throw apiError(error, account, `POST ${path}`);
+      }
+      return unwrap(answer, statementsSchema, `POST ${path}`).flatMap(({ results }) => results ?? []);
+    },
+  };
+}

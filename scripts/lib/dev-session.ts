@@ -1,0 +1,135 @@
+/** A local cloud with everything released on it, which follows the sources. */
+import { watch, type FSWatcher } from "node:fs";
+import path from "node:path";
+import { startLocalCloud, type LocalCloud } from "@strata/localcloud";
+import { topology, WORKER_KEYS, type WorkerKey } from "../../infra/topology.ts";
+import { ChangeQueue } from "./change-queue.ts";
+import { openContext, secretNames, type ReleaseContext } from "./environment.ts";
+import { localSecrets, removeLocalCloud, writeLocalCloud } from "./local-state.ts";
+import { describeTools, localStackDirectory, provisionLocal } from "./provision.ts";
+import type { ReleaseEvent } from "./release-events.ts";
+import { releaseArchiver, releaseHub } from "./release.ts";
+
+export type DevTarget = "archiver" | "hub";
+
+/** Folders that are watched, and what is released when something in them changes. */
+export const WATCHED: readonly { readonly folder: string; readonly target: DevTarget }[] = [
+  { folder: "archiver", target: "archiver" },
+  { folder: "migrations/archive", target: "archiver" },
+  { folder: "worker", target: "hub" },
+  { folder: "migrations/hub", target: "hub" },
+];
+
+const RELEASED = /\.(ts|json|sql|avsc)$/;
+const NOT_RELEASED = /\.test\.ts$/;
+const QUIET_MS = 200;
+
+/** What a change of `file` (relative to the repository) means; `null` when it is in no release. */
+export function targetOf(file: string): DevTarget | null {
+  if (!RELEASED.test(file) || NOT_RELEASED.test(file)) return null;
+  return WATCHED.find(({ folder }) => file.startsWith(`${folder}/`))?.target ?? null;
+}
+
+export interface DevOptions {
+  readonly root: string;
+  /** Holds the cloud and its state; kept from run to run. */
+  readonly directory: string;
+  /** Port of the local cloud's API; 0 takes the last one, or any. */
+  readonly port: number;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: ReleaseEvent) => void;
+  /** Tells people what happens. */
+  readonly tell: (line: string) => void;
+  /** A change could not be released; what was released before goes on serving. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface DevSession {
+  readonly urls: Readonly<Record<WorkerKey | "api", string>>;
+  readonly apiKey: string;
+  /** Stops watching and stops the cloud; what it stored stays. */
+  stop(): Promise<void>;
+}
+
+async function openCloud(options: DevOptions, cloud: LocalCloud): Promise<ReleaseContext> {
+  const { root, directory, signal, onEvent, tell } = options;
+  const { apiUrl, accountId, apiToken } = cloud;
+  const stateDirectory = localStackDirectory(directory);
+  const result = await provisionLocal({ apiUrl, accountId, apiToken, stateDirectory, onProgress: tell });
+  tell(`provisioned; ${describeTools(result)}`);
+  const wanted = topology("local");
+  const urls = {
+    archiver: cloud.scriptUrl(wanted.workers.archiver.name),
+    "hub-canary": cloud.scriptUrl(wanted.workers["hub-canary"].name),
+    hub: cloud.scriptUrl(wanted.workers.hub.name),
+  };
+  await writeLocalCloud(directory, { apiUrl, accountId, apiToken, urls, pid: process.pid });
+  return openContext({
+    root,
+    environment: "local",
+    stateDirectory: directory,
+    ids: result.outputs,
+    account: { apiUrl, accountId, apiToken },
+    urls,
+    secrets: await localSecrets(directory, secretNames(wanted)),
+    onEvent,
+    signal,
+  });
+}
+
+async function releaseChanged(context: ReleaseContext, changes: ReadonlySet<DevTarget>): Promise<void> {
+  if (changes.has("archiver")) await releaseArchiver(context);
+  if (changes.has("hub")) await releaseHub(context, { direct: true });
+}
+
+function watchSources(root: string, queue: ChangeQueue<DevTarget>): readonly FSWatcher[] {
+  return WATCHED.map(({ folder }) =>
+    watch(path.join(root, folder), { recursive: true }, (_, name) => {
+      const target = name === null ? null : targetOf(path.posix.join(folder, name.replaceAll(path.sep, "/")));
+      if (target !== null) queue.add(target);
+    }),
+  );
+}
+
+/**
+ * Starts everything, releases what is not released yet, and follows the sources.
+ * @throws {CliError} when the cloud cannot be provisioned or the first release fails; it is stopped then
+ */
+export async function startDev(options: DevOptions): Promise<DevSession> {
+  const { root, directory, port } = options;
+  const cloud = await startLocalCloud({ directory: path.join(directory, "local", "cloud"), port });
+  const stopCloud = async (): Promise<void> => {
+    await removeLocalCloud(directory);
+    await cloud.stop();
+  };
+  try {
+    const context = await openCloud(options, cloud);
+    await releaseChanged(context, new Set<DevTarget>(["archiver", "hub"]));
+    const queue = new ChangeQueue<DevTarget>({
+      quietMs: QUIET_MS,
+      run: async (changes) => {
+        await releaseChanged(context, changes).catch(options.onError);
+      },
+    });
+    const watchers = watchSources(root, queue);
+    const urls = await Promise.all(WORKER_KEYS.map(async (key) => [key, await context.url(key)] as const));
+    const urlOf = (wanted: WorkerKey): string => urls.find(([key]) => key === wanted)?.[1] ?? "";
+    return {
+      urls: {
+        hub: urlOf("hub"),
+        "hub-canary": urlOf("hub-canary"),
+        archiver: urlOf("archiver"),
+        api: cloud.apiUrl,
+      },
+      apiKey: context.secrets["BOOTSTRAP_API_KEY"] ?? "",
+      stop: async () => {
+        for (const watcher of watchers) watcher.close();
+        await queue.close();
+        await stopCloud();
+      },
+    };
+  } catch (error) {
+    await stopCloud();
+    throw error;
+  }
+}

@@ -1,0 +1,203 @@
+/** Everything that a release needs to know about the environment that it goes to. */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import {
+  topology,
+  WORKER_KEYS,
+  type Environment,
+  type Topology,
+  type WorkerKey,
+} from "../../infra/topology.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import { openCloudflareApi, type CloudflareAccount, type CloudflareApi } from "./cloudflare-api.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { localSecrets, readLocalCloud, stateDirectory } from "./local-state.ts";
+import type { ReleaseEvent } from "./release-events.ts";
+import { writeConfigs, type ResourceIds } from "./render.ts";
+import { createWrangler, type Wrangler } from "./wrangler.ts";
+
+/** The environment of one run; made by `openEnvironment`, or by `openContext` for a program that knows all of it. */
+export interface ReleaseContext {
+  /** Root of the repository. */
+  readonly root: string;
+  readonly environment: Environment;
+  readonly topology: Topology;
+  readonly ids: ResourceIds;
+  readonly api: CloudflareApi;
+  readonly wrangler: Wrangler;
+  /** File of each Worker's rendered wrangler config. */
+  readonly configs: Readonly<Record<WorkerKey, string>>;
+  /** Directory for bundles and other files of this environment. */
+  readonly directory: string;
+  /** Base URL of a Worker; `null` when it has no address of its own. */
+  readonly url: (worker: WorkerKey) => Promise<string | null>;
+  /** Values of the Workers' secrets that are known here. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly onEvent: (event: ReleaseEvent) => void;
+  /** Aborted, with a `CliError` as its reason, when the user stops the run. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** How the Workers are reached. */
+  readonly fetch: typeof globalThis.fetch;
+}
+
+export interface ContextOptions {
+  readonly root: string;
+  readonly environment: Environment;
+  readonly ids: ResourceIds;
+  readonly account: CloudflareAccount;
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Addresses that are known without asking the API. */
+  readonly urls?: Readonly<Partial<Record<WorkerKey, string>>>;
+  /** Holds rendered files of this run, one directory an environment. Default: `.strata` in `root`. */
+  readonly stateDirectory?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly onEvent?: (event: ReleaseEvent) => void;
+  readonly signal?: AbortSignal;
+  readonly clock?: Clock;
+}
+
+const DEFAULT_API_URL = "https://api.cloudflare.com/client/v4";
+
+/** Secrets that the Workers of a topology need, each once. */
+export function secretNames({ workers }: Topology): readonly string[] {
+  return [...new Set(WORKER_KEYS.flatMap((key) => workers[key].secrets))];
+}
+
+/** Configs of a state directory other than the usual one stand apart, so that two runs do not overwrite each other's. */
+function configName(root: string, environment: Environment, directory: string): string {
+  if (directory === path.join(root, ".strata")) return environment;
+  return `${environment}-${createHash("sha256").update(directory).digest("hex").slice(0, 8)}`;
+}
+
+/** Renders the wrangler configs and opens the API; asks nothing of the network. */
+export async function openContext(options: ContextOptions): Promise<ReleaseContext> {
+  const { root, environment, ids, account, secrets } = options;
+  const directory = options.stateDirectory ?? path.join(root, ".strata");
+  const wanted = topology(environment);
+  const api = await openCloudflareApi(account);
+  const env = options.env ?? process.env;
+  return {
+    root,
+    environment,
+    topology: wanted,
+    ids,
+    api,
+    wrangler: createWrangler({ root, account, secrets: Object.values(secrets), env }),
+    configs: await writeConfigs(root, configName(root, environment, directory), wanted, ids),
+    directory: path.join(directory, environment),
+    url: async (worker) => {
+      const known = options.urls?.[worker];
+      if (known !== undefined) return known;
+      if (!wanted.workers[worker].workersDev) return null;
+      const subdomain = await api.workersSubdomain();
+      return subdomain === null ? null : `https://${wanted.workers[worker].name}.${subdomain}.workers.dev`;
+    },
+    secrets,
+    onEvent: options.onEvent ?? (() => {}),
+    signal: options.signal ?? new AbortController().signal,
+    clock: options.clock ?? systemClock,
+    fetch: globalThis.fetch,
+  };
+}
+
+export interface EnvironmentOptions {
+  readonly root: string;
+  readonly environment: Environment;
+  /** The process's environment variables. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly onEvent?: (event: ReleaseEvent) => void;
+  readonly signal?: AbortSignal;
+}
+
+function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  const value = env[name];
+  return value === undefined || value === "" ? undefined : value;
+}
+
+/** Base of the REST API: wrangler's and the SDK's variables have different names for it. */
+function apiUrl(env: NodeJS.ProcessEnv): string {
+  const url =
+    variable(env, "CLOUDFLARE_API_BASE_URL") ?? variable(env, "CLOUDFLARE_BASE_URL") ?? DEFAULT_API_URL;
+  if (!URL.canParse(url)) throw new CliError(EXIT.usage, `CLOUDFLARE_API_BASE_URL is not a URL: ${url}`);
+  return url.replace(/\/+$/, "");
+}
+
+function hubUrl(env: NodeJS.ProcessEnv): Partial<Record<WorkerKey, string>> {
+  const url = variable(env, "STRATA_HUB_URL");
+  if (url === undefined) return {};
+  if (!URL.canParse(url)) throw new CliError(EXIT.usage, `STRATA_HUB_URL is not a URL: ${url}`);
+  return { hub: url.replace(/\/+$/, "") };
+}
+
+function secretsOf(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of [...names, "ADMIN_TOKEN_PREVIOUS"]) {
+    const value = variable(env, name);
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
+
+/** Provisioning brings the Pulumi SDK along, which takes long to load: only here, and only when it is needed. */
+async function provisionedIds(environment: Environment, directory: string): Promise<ResourceIds> {
+  const { localStackDirectory, readOutputs } = await import("./provision.ts");
+  return readOutputs(environment, localStackDirectory(directory));
+}
+
+/**
+ * Resolves an environment from the process's variables, the provisioned stack
+ * and, for `local`, the files of the running local cloud.
+ *
+ * @throws {CliError} credentials, naming the variable that is missing; failed,
+ *   when no local cloud runs or the environment is not provisioned
+ */
+export async function openEnvironment(options: EnvironmentOptions): Promise<ReleaseContext> {
+  const { root, environment, env } = options;
+  const directory = stateDirectory(root, env);
+  const names = secretNames(topology(environment));
+  const rest = {
+    root,
+    environment,
+    stateDirectory: directory,
+    env,
+    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  };
+
+  if (environment === "local") {
+    const cloud = await readLocalCloud(directory);
+    const secrets = { ...(await localSecrets(directory, names)), ...secretsOf(env, names) };
+    const ids = await provisionedIds(environment, directory);
+    return openContext({ ...rest, ids, account: cloud, secrets, urls: cloud.urls });
+  }
+
+  const apiToken = variable(env, "CLOUDFLARE_API_TOKEN");
+  if (apiToken === undefined) {
+    throw new CliError(EXIT.credentials, "CLOUDFLARE_API_TOKEN is not set", {
+      hints: ["Create a token at https://dash.cloudflare.com/profile/api-tokens and export it."],
+    });
+  }
+  const account = { apiUrl: apiUrl(env), apiToken };
+  const urls = hubUrl(env);
+  const ids = await provisionedIds(environment, directory);
+  return openContext({
+    ...rest,
+    ids,
+    account: { ...account, accountId: ids.accountId },
+    secrets: secretsOf(env, names),
+    urls,
+  });
+}
+
+/**
+ * The value of a secret that this run cannot do without.
+ * @throws {CliError} credentials, naming it
+ */
+export function requireSecret({ secrets, environment }: ReleaseContext, name: string, why: string): string {
+  const value = secrets[name];
+  if (value !== undefined) return value;
+  throw new CliError(EXIT.credentials, `${name} is not set`, {
+    hints: [`${why} in ${environment}. Export ${name} and run again.`],
+  });
+}

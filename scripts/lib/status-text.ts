@@ -1,0 +1,68 @@
+/** The status as people read it. */
+import pc from "picocolors";
+import type { CountsByLane, Lane } from "../../worker/src/rollout/contract.ts";
+import { describeRollout } from "./hub.ts";
+import type { StatusReport, WorkerStatus } from "./status.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How long ago, in the largest unit that fits. @param at ISO 8601 @param now milliseconds UTC */
+export function age(at: string, now: number): string {
+  const ms = Math.max(0, now - Date.parse(at));
+  if (ms < MINUTE_MS) return `${Math.floor(ms / 1000)} s ago`;
+  if (ms < HOUR_MS) return `${Math.floor(ms / MINUTE_MS)} min ago`;
+  if (ms < DAY_MS) return `${Math.floor(ms / HOUR_MS)} h ago`;
+  return `${Math.floor(ms / DAY_MS)} d ago`;
+}
+
+function laneText(lane: Lane, counts: CountsByLane): string {
+  const { read, write } = counts[lane];
+  return `  ${lane.padEnd(6)}  ${read.requests} reads (${read.errors} failed), ${write.requests} writes (${write.errors} failed)`;
+}
+
+function rolloutText({ rollout, rolloutFault }: StatusReport): readonly string[] {
+  if (rolloutFault !== null) return [`${pc.red("rollout not known")}: ${rolloutFault}`];
+  if (rollout === null || rollout.status === "idle") return ["no rollout yet"];
+  const head = describeRollout(rollout);
+  if (rollout.status !== "active") {
+    return [head, ...(rollout.reason === null ? [] : [pc.dim(`  ${rollout.reason}`)])];
+  }
+  return [
+    pc.bold(head),
+    laneText("stable", rollout.counts),
+    laneText("canary", rollout.counts),
+    `  gate    at most ${(rollout.gate.maxErrorShare * 100).toFixed(1)} % of at least ${rollout.gate.minSample} canary requests may fail`,
+  ];
+}
+
+function workerText(
+  { name, url, versions, deployedAt, rollbackTo }: WorkerStatus,
+  now: number,
+): readonly string[] {
+  if (versions.length === 0 || deployedAt === null) return [`${pc.bold(name)}  no release yet`];
+  const served = versions.map(
+    ({ versionId, percentage, tag }) => `  ${percentage} %  ${versionId}  ${tag ?? "without a tag"}`,
+  );
+  return [
+    `${pc.bold(name)}  deployed ${age(deployedAt, now)}${url === null ? "" : `  ${pc.cyan(url)}`}`,
+    ...served,
+    ...(rollbackTo === null ? [] : [pc.dim(`  a rollback returns to ${rollbackTo}`)]),
+  ];
+}
+
+/** @param now milliseconds UTC */
+export function statusText(report: StatusReport, now: number): string {
+  const { hub, archiver, "hub-canary": canary } = report.workers;
+  const pending = Object.entries(report.pendingMigrations)
+    .filter(([, files]) => files.length > 0)
+    .map(([database, files]) => pc.yellow(`${database}: pending ${files.join(", ")}`));
+  return [
+    ...rolloutText(report),
+    "",
+    ...[hub, canary, archiver].flatMap((worker) => workerText(worker, now)),
+    "",
+    ...(pending.length === 0 ? ["all migrations are applied"] : pending),
+  ].join("\n");
+}
