@@ -131,7 +131,9 @@ async function main(): Promise<number> {
     const report = rehearsal.report(steps, seconds);
     await writeFile(path.resolve(root, flags.report), `${JSON.stringify(report, null, 2)}\n`);
     process.stderr.write(summary(report));
-    process.stderr.write(`\n  The figures are in ${flags.report}.\n`);
+    process.stderr.write(
+      `\n  The figures are in ${flags.report}, the Workers' log in ${path.relative(root, rehearsal.logFile)}.\n`,
+    );
     if (flags.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     if (flags.keep) {
       const urls = Object.entries(rehearsal.urls).map(([name, url]) => `  ${name.padEnd(7)} ${pc.cyan(url)}`);

@@ -1,4 +1,5 @@
 /** The steps of a rehearsal, each a method; the state between them is what has been measured so far. */
+import { createWriteStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { type LocalCloud, startLocalCloud } from "@strata/localcloud";
@@ -64,6 +65,11 @@ export class Rehearsal {
     this.#options = options;
   }
 
+  /** What the Workers and the local cloud log. */
+  get logFile(): string {
+    return path.join(this.#options.directory, "cloud.log");
+  }
+
   /** URLs to click, once the cloud is up. */
   get urls(): Readonly<Record<string, string>> {
     const cloud = this.#running();
@@ -76,10 +82,11 @@ export class Rehearsal {
     const { directory, port } = this.#options;
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true });
+    const log = createWriteStream(this.logFile, { flags: "a" });
     this.#cloud = await startLocalCloud({
       directory: path.join(directory, "cloud"),
       port,
-      log: (line) => this.#options.onProgress(line),
+      log: (line) => log.write(`${line}\n`),
     });
     return this.#cloud.apiUrl;
   }
