@@ -7,6 +7,7 @@ import { EXIT } from "./lib/exit.ts";
 import { openHub } from "./lib/hub.ts";
 import { writeLocalCloud } from "./lib/local-state.ts";
 import { migrate } from "./lib/migrations.ts";
+import { previewLocal, provisionLocal, refreshLocal } from "./lib/provision.ts";
 import { releaseArchiver, releaseHub } from "./lib/release.ts";
 import { LocalRun, runScript, type Ended } from "./lib/test/local-run.ts";
 
@@ -231,6 +232,27 @@ export default { ...hub, async fetch(request, env, ctx) { ${body} } };
       workers: { hub: { versions: [{ percentage: 100, tag: v1 }], rollbackTo: null } },
       pendingMigrations: { hub: [], archive: [] },
     });
+  });
+
+  it("leaves nothing for Pulumi to change, and `up` sends no code", async () => {
+    const codeNow = async (): Promise<unknown> => {
+      const names = Object.values(run.context.topology.workers).map(({ name }) => name);
+      return Promise.all(
+        names.map(async (name) => ({
+          versions: await run.context.api.versions(name),
+          deployments: await run.context.api.deployments(name),
+        })),
+      );
+    };
+    const before = await codeNow();
+
+    await refreshLocal(run.stack);
+    const { engine } = await previewLocal({ ...run.stack, expectNoChanges: true });
+    const { summary } = await provisionLocal(run.stack);
+
+    expect(engine).toMatch(/^pulumi /);
+    expect(summary).toMatchObject({ created: 0, updated: 0, replaced: 0, deleted: 0 });
+    expect(await codeNow()).toEqual(before);
   });
 
   it("refuses to end a split that someone else made", async () => {

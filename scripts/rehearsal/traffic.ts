@@ -129,9 +129,9 @@ export class Traffic {
   async #read(serial: number): Promise<void> {
     const { client, readable } = this.#options;
     const target = readable[serial % readable.length];
-    // One read in four goes to the archive; the others stay in the hub.
+    // One read in eight goes to the archive; the others stay in the hub.
     const path =
-      target === undefined || serial % 4 !== 0
+      target === undefined || serial % 8 !== 0
         ? "/tables"
         : `/read?table=${target.table}&dataset_id=${target.datasetId}&limit=20`;
     this.#count("read", await client.request("GET", path, `client-${serial}`), 200);

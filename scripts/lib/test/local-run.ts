@@ -7,7 +7,7 @@ import { startLocalCloud, type LocalCloud } from "@strata/localcloud";
 import { topology, type WorkerKey } from "../../../infra/topology.ts";
 import { openContext, secretNames, type ReleaseContext } from "../environment.ts";
 import { localSecrets, removeLocalCloud, writeLocalCloud } from "../local-state.ts";
-import { localStackDirectory, provisionLocal } from "../provision.ts";
+import { localStackDirectory, provisionLocal, type ProvisionOptions } from "../provision.ts";
 import type { ReleaseEvent } from "../release-events.ts";
 
 const repository = path.resolve(import.meta.dirname, "../../..");
@@ -54,11 +54,19 @@ export function runScript(
 export class LocalRun {
   readonly cloud: LocalCloud;
   readonly directory: string;
+  /** Where the cloud's stack is, for the functions of `provision.ts`. */
+  readonly stack: ProvisionOptions;
   readonly context: ReleaseContext;
 
-  private constructor(cloud: LocalCloud, directory: string, context: ReleaseContext) {
+  private constructor(
+    cloud: LocalCloud,
+    directory: string,
+    stack: ProvisionOptions,
+    context: ReleaseContext,
+  ) {
     this.cloud = cloud;
     this.directory = directory;
+    this.stack = stack;
     this.context = context;
   }
 
@@ -66,13 +74,8 @@ export class LocalRun {
     const directory = await mkdtemp(path.join(tmpdir(), "strata-run-"));
     const cloud = await startLocalCloud({ directory: path.join(directory, "cloud") });
     const { apiUrl, accountId, apiToken } = cloud;
-    const { outputs } = await provisionLocal({
-      apiUrl,
-      accountId,
-      apiToken,
-      stateDirectory: localStackDirectory(directory),
-      engine: "none",
-    });
+    const stack = { apiUrl, accountId, apiToken, stateDirectory: localStackDirectory(directory) };
+    const { outputs } = await provisionLocal({ ...stack, engine: "find" });
     const wanted = topology("local");
     const url = (worker: WorkerKey): string => cloud.scriptUrl(wanted.workers[worker].name);
     const urls = { archiver: url("archiver"), "hub-canary": url("hub-canary"), hub: url("hub") };
@@ -86,7 +89,7 @@ export class LocalRun {
       urls,
       secrets: await localSecrets(directory, secretNames(wanted)),
     });
-    return new LocalRun(cloud, directory, context);
+    return new LocalRun(cloud, directory, stack, context);
   }
 
   /** Runs a script against this cloud. */
