@@ -52,6 +52,8 @@ const { workers } = topology("local");
 
 export default defineConfig({
   test: {
+    // Most of the time goes to programs that the tests start: one file a processor, none left idle.
+    maxWorkers: "100%",
     projects: [
       nodeProject("infra", "infra"),
       nodeProject("scripts", "scripts"),
@@ -92,6 +94,7 @@ export default defineConfig({
         test: {
           name: "archiver",
           include: ["archiver/src/**/*.test.ts"],
+          isolate: false,
           setupFiles: ["./archiver/test/function-constructor.ts"],
         },
       },

@@ -113,8 +113,8 @@ export function summary(report: RehearsalReport): string {
     pc.bold("What was promised, and what was seen"),
     ...lines,
     "",
-    `  ${records.hot} records read hot, ${records.cold} cold; ` +
-      `${(bytes.json / 1e6).toFixed(2)} MB of JSON became ${(bytes.cold / 1e6).toFixed(2)} MB cold (−${saved.toFixed(0)} %)`,
+    `  ${records.hot} records were read from D1 and ${records.cold} from R2; ` +
+      `${(bytes.json / 1e6).toFixed(2)} MB of JSON became ${(bytes.cold / 1e6).toFixed(2)} MB there (−${saved.toFixed(0)} %)`,
     `  ${report.engine}, provider: ${report.provider}`,
     "",
     pc.bold("Time"),
