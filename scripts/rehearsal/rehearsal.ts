@@ -3,7 +3,6 @@ import { createWriteStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { type LocalCloud, startLocalCloud } from "@strata/localcloud";
-import { z } from "zod";
 import { topology } from "../../infra/topology.ts";
 import { openContext, secretNames, type ReleaseContext } from "../lib/environment.ts";
 import { CliError, EXIT } from "../lib/exit.ts";
@@ -16,6 +15,7 @@ import { rollback } from "../lib/rollback.ts";
 import { addComparisons, compareRecords } from "./compare.ts";
 import { type Upload, loadEarthquakes, loadFlights } from "./datasets.ts";
 import { HubClient } from "./hub-client.ts";
+import { queueDrained } from "./queue-drain.ts";
 import { measurePhase, type PhaseMeasure, type RehearsalReport } from "./report.ts";
 import { type PendingWrite, Traffic } from "./traffic.ts";
 import { writeVariants } from "./variants.ts";
@@ -28,9 +28,8 @@ const QUIET_CLIENTS = 1;
 /** The lane router sees a new phase within this time, in milliseconds. */
 const PROPAGATION_MS = 2_000;
 /** Canary requests a phase must have seen: enough for the shares to mean something. */
-const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 320, 2: 1_500, 3: 300 };
+const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 400, 2: 1_900, 3: 300 };
 const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.1, 2: 0.7, 3: 0.3 };
-const DRAIN_TIMEOUT_MS = 60_000;
 
 export interface RehearsalOptions {
   readonly root: string;
@@ -41,8 +40,6 @@ export interface RehearsalOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (line: string) => void;
 }
-
-const stateSchema = z.object({ queues: z.array(z.object({ backlog: z.int() })) });
 
 type Measures = {
   -readonly [Key in "records" | "bytes" | "goodRollout" | "badRollout" | "rollback"]: RehearsalReport[Key];
@@ -169,7 +166,7 @@ export class Rehearsal {
 
   /** Waits until the queue has delivered everything, then archives until nothing is left. */
   async archive(): Promise<string> {
-    await this.#drained();
+    await queueDrained(this.#running().apiUrl, this.#ready().clock, this.#options.signal);
     const run = await this.#archiveAll();
     return `${run.records} records → ${run.files} files, ${run.blocks} blocks, ${(run.bytes / 1e6).toFixed(2)} MB`;
   }
@@ -287,7 +284,7 @@ export class Rehearsal {
 
   /** Compares again, with what was written while versions changed: that is still hot, the rest is cold. */
   async compareAll(): Promise<string> {
-    await this.#drained();
+    await queueDrained(this.#running().apiUrl, this.#ready().clock, this.#options.signal);
     return this.compare();
   }
 
@@ -356,23 +353,6 @@ export class Rehearsal {
 
   #variants(): Promise<{ readonly good: string; readonly broken: string }> {
     return writeVariants(this.#options.root, path.join(this.#options.directory, "variants"));
-  }
-
-  async #drained(): Promise<void> {
-    const deadline = Date.now() + DRAIN_TIMEOUT_MS;
-    for (;;) {
-      const waiting = await this.#backlog();
-      if (waiting === 0) return;
-      if (Date.now() > deadline) throw new CliError(EXIT.failed, `${waiting} messages are still queued`);
-      await this.#ready().clock.sleep(100, this.#options.signal);
-    }
-  }
-
-  /** Messages that no consumer has acknowledged yet. */
-  async #backlog(): Promise<number> {
-    const response = await fetch(new URL("/__local/state", this.#running().apiUrl));
-    const { queues } = stateSchema.parse(await response.json());
-    return queues.reduce((total, { backlog }) => total + backlog, 0);
   }
 
   async #archiveAll(): Promise<{ records: number; files: number; blocks: number; bytes: number }> {

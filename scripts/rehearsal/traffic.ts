@@ -22,6 +22,11 @@ export interface PendingWrite {
   readonly record: RecordValue;
 }
 
+export interface ReadTarget {
+  readonly table: string;
+  readonly datasetId: string;
+}
+
 export interface TrafficOptions {
   readonly client: HubClient;
   /** Clients at once to begin with; each has one request in flight. */
@@ -29,7 +34,7 @@ export interface TrafficOptions {
   /** Records to send, taken from the front; when none is left only reads are made. */
   readonly writes: PendingWrite[];
   /** Tenants and tables to read. */
-  readonly readable: readonly { readonly table: string; readonly datasetId: string }[];
+  readonly readable: readonly ReadTarget[];
 }
 
 export interface FailedAnswer {
@@ -129,12 +134,7 @@ export class Traffic {
   async #read(serial: number): Promise<void> {
     const { client, readable } = this.#options;
     const target = readable[serial % readable.length];
-    // One read in eight goes to the archive; the others stay in the hub.
-    const path =
-      target === undefined || serial % 8 !== 0
-        ? "/tables"
-        : `/read?table=${target.table}&dataset_id=${target.datasetId}&limit=20`;
-    this.#count("read", await client.request("GET", path, `client-${serial}`), 200);
+    this.#count("read", await client.request("GET", readPath(serial, target), `client-${serial}`), 200);
   }
 
   async #write(write: PendingWrite, serial: number): Promise<void> {
@@ -160,6 +160,14 @@ export class Traffic {
     if (canary) this.#lastCanaryAnswerAt = now;
     if (failed) this.#failures.push({ at: now, status: answer.status, lane: answer.lane, body: answer.body });
   }
+}
+
+/** Of eight reads one asks the archive, one the archiver's tables, and six stay in the hub. */
+function readPath(serial: number, target: ReadTarget | undefined): string {
+  if (target !== undefined && serial % 8 === 0) {
+    return `/read?table=${target.table}&dataset_id=${target.datasetId}&limit=20`;
+  }
+  return serial % 8 === 4 ? "/tables" : "/";
 }
 
 /** Share of a class that the canary answered, in percent; `null` without requests. */
