@@ -33,8 +33,9 @@ beforeAll(async () => {
   for (const file of ["Pulumi.yaml", "Pulumi.staging.yaml", "package.json"]) {
     await copyFile(path.join(root, file), path.join(project, file));
   }
-  for (const folder of ["infra", "node_modules"])
+  for (const folder of ["infra", "node_modules"]) {
     await symlink(path.join(root, folder), path.join(project, folder));
+  }
   await mkdir(path.join(project, "state"));
   const env = {
     PATH: [path.dirname(process.execPath), STAND_IN, process.env["PATH"] ?? ""].join(path.delimiter),

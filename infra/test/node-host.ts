@@ -6,13 +6,12 @@
  */
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import * as grpc from "@grpc/grpc-js";
+import services from "@pulumi/pulumi/proto/language_grpc_pb.js";
+import messages from "@pulumi/pulumi/proto/language_pb.js";
+import plugins from "@pulumi/pulumi/proto/plugin_pb.js";
 
 const require = createRequire(import.meta.url);
-const grpc: typeof import("@grpc/grpc-js") = require("@grpc/grpc-js");
-const services: typeof import("@pulumi/pulumi/proto/language_grpc_pb.js") = require("@pulumi/pulumi/proto/language_grpc_pb.js");
-const messages: typeof import("@pulumi/pulumi/proto/language_pb.js") = require("@pulumi/pulumi/proto/language_pb.js");
-const plugins: typeof import("@pulumi/pulumi/proto/plugin_pb.js") = require("@pulumi/pulumi/proto/plugin_pb.js");
 
 type RunRequest = InstanceType<typeof messages.RunRequest>;
 
@@ -32,29 +31,25 @@ export interface Project {
 /** Runs the program of a project once. @returns the runner's exit code */
 function runProgram(request: RunRequest, { directory, entry, env }: Project): Promise<number | null> {
   const config = Object.fromEntries(request.getConfigMap().entries());
-  const child = spawn(
-    process.execPath,
-    [
-      require.resolve("@pulumi/pulumi/cmd/run"),
-      ...["--monitor", request.getMonitorAddress()],
-      ...["--engine", request.getArgsList()[0] ?? ""],
-      ...["--project", request.getProject()],
-      ...["--stack", request.getStack()],
-      ...["--pwd", directory],
-      ...["--parallel", String(request.getParallel())],
-      ...(request.getDryrun() ? ["--dry-run"] : []),
-      entry,
-    ],
-    {
-      cwd: directory,
-      stdio: "ignore",
-      env: {
-        ...env,
-        PULUMI_CONFIG: JSON.stringify(config),
-        PULUMI_NODEJS_TYPESCRIPT: "false",
-      },
+  const options = {
+    monitor: request.getMonitorAddress(),
+    engine: request.getArgsList()[0] ?? "",
+    project: request.getProject(),
+    stack: request.getStack(),
+    pwd: directory,
+    parallel: String(request.getParallel()),
+  };
+  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+  if (request.getDryrun()) flags.push("--dry-run");
+  const child = spawn(process.execPath, [require.resolve("@pulumi/pulumi/cmd/run"), ...flags, entry], {
+    cwd: directory,
+    stdio: "ignore",
+    env: {
+      ...env,
+      PULUMI_CONFIG: JSON.stringify(config),
+      PULUMI_NODEJS_TYPESCRIPT: "false",
     },
-  );
+  });
   const { promise, resolve, reject } = Promise.withResolvers<number | null>();
   child.on("error", reject);
   child.on("close", resolve);
@@ -63,15 +58,15 @@ function runProgram(request: RunRequest, { directory, entry, env }: Project): Pr
 
 /** Serves the language host for one project on a port of its own. */
 export async function startNodeHost(project: Project): Promise<NodeHost> {
-  const server: Server = new grpc.Server();
+  const server = new grpc.Server();
   server.addService(services.LanguageRuntimeService, {
-    getRequiredPlugins(_call: unknown, answer: sendUnaryData<unknown>) {
+    getRequiredPlugins(_call: unknown, answer: grpc.sendUnaryData<unknown>) {
       answer(null, new messages.GetRequiredPluginsResponse());
     },
-    getPluginInfo(_call: unknown, answer: sendUnaryData<unknown>) {
+    getPluginInfo(_call: unknown, answer: grpc.sendUnaryData<unknown>) {
       answer(null, new plugins.PluginInfo().setVersion("1.0.0"));
     },
-    run(call: ServerUnaryCall<RunRequest, unknown>, answer: sendUnaryData<unknown>) {
+    run(call: grpc.ServerUnaryCall<RunRequest, unknown>, answer: grpc.sendUnaryData<unknown>) {
       runProgram(call.request, project).then(
         (exitCode) => {
           const response = new messages.RunResponse();
