@@ -26,11 +26,15 @@ const DAY_MS = 86_400_000;
 /** Wall time of a run that the cron starts; further passes wait for the next one. */
 const SCHEDULED_RUN_MS = 5 * 60_000;
 
-/** A queue keeps a message for at most 14 days; after that it cannot come a second time. */
-const MESSAGE_MEMORY_MS = 16 * DAY_MS;
+/**
+ * A queue keeps a message for at most 14 days. One that was stored although D1's
+ * answer was lost may wait so long among the dead letters, and again when an
+ * operator sends it back; after that it cannot come a second time.
+ */
+const MESSAGE_MEMORY_MS = 30 * DAY_MS;
 
-/** Ids that one cron run forgets. */
-const FORGET_LIMIT = 10_000;
+/** Ids that one cron run forgets, in about a second of the database's time. */
+const FORGET_LIMIT = 100_000;
 
 function archiveBindings(env: Env, holder: string): ArchiveBindings {
   return {

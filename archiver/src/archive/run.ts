@@ -9,8 +9,8 @@ import { errorFields, log } from "../log.ts";
 import type { SchemaRegistry } from "../tables/index.ts";
 import { acquireLease, holdsLease, type Lease, releaseLease } from "./lease.ts";
 import { putOnce } from "./object.ts";
-import { type ArchiveFile, buildFile, groupRows, readRows, type RowGroup } from "./plan.ts";
-import { commitFiles, countHotRows, hotWatermark, pickHotRows } from "./store.ts";
+import { type ArchiveFile, buildFile, groupRows, type HotRow, readRows, type RowGroup } from "./plan.ts";
+import { COMMIT_QUERIES, commitFiles, countHotRows, hotWatermark, pickHotRows } from "./store.ts";
 
 export interface ArchiveBindings {
   readonly db: D1Database;
@@ -27,6 +27,10 @@ export interface RunBounds {
   /** ms after which nothing further is begun. */
   readonly runTime: number;
   readonly filesPerRun: number;
+  /** D1 queries that the run may make, each statement of a batch counted. */
+  readonly queriesPerRun: number;
+  /** Bytes of records after which nothing further is begun; they stand for CPU time, which no clock shows. */
+  readonly bytesPerRun: number;
   /** Files that become visible in one transaction. */
   readonly filesPerCommit: number;
   readonly rowsPerPass: number;
@@ -37,6 +41,10 @@ export interface RunBounds {
 export const DEFAULT_BOUNDS: RunBounds = {
   runTime: 20_000,
   filesPerRun: 500,
+  // D1 ends an invocation at its 1,001st query, also before it could let its lease go.
+  queriesPerRun: 950,
+  // An invocation has 30 s of CPU; sorting and deflating takes up to 0.1 s a MiB.
+  bytesPerRun: 192 * 1024 * 1024,
   filesPerCommit: 64,
   rowsPerPass: 2_000,
   bytesPerPass: 4 * 1024 * 1024,
@@ -46,6 +54,12 @@ export const ARCHIVE_LEASE = "archive";
 
 /** Longer than the work between two commits takes; each commit renews it. */
 export const LEASE_TTL_MS = 60_000;
+
+/** Queries beside those of the passes: lease, watermark, a lost lease, what remains, release. */
+const RUN_QUERIES = 5;
+
+/** One pick, before the commits of its files. */
+const PICK_QUERIES = 1;
 
 /** Workers keep six connections open at a time. */
 const PARALLEL_UPLOADS = 4;
@@ -90,6 +104,7 @@ async function drain(lease: Lease, bindings: ArchiveBindings, bounds: RunBounds)
   const within = withinBounds(bindings, bounds);
   const watermark = await hotWatermark(db);
   const unreadable = new Set<number>();
+  let spent: Spent = { queries: RUN_QUERIES, bytes: 0 };
   let total: ArchiveRunResult = { ...NOTHING, ran: true };
 
   for (;;) {
@@ -100,21 +115,43 @@ async function drain(lease: Lease, bindings: ArchiveBindings, bounds: RunBounds)
       maxRows: bounds.rowsPerPass,
       maxBytes: bounds.bytesPerPass,
     });
+    spent = { queries: spent.queries + PICK_QUERIES, bytes: spent.bytes + bytesOf(rows) };
     const groups = groupRows(rows, (table, fingerprint) => registry.find(table, fingerprint));
     for (let start = 0; start < groups.length; start += bounds.filesPerCommit) {
       const files = buildFiles(groups.slice(start, start + bounds.filesPerCommit), unreadable);
       await uploadAll(bindings.bucket, files);
       if (files.length > 0 && !(await commit(lease, bindings, files))) return finish(db, watermark, total);
       total = add(total, files);
-      if (!within(total)) return finish(db, watermark, total);
+      spent = { ...spent, queries: spent.queries + COMMIT_QUERIES };
+      if (!within(total, spent)) return finish(db, watermark, total);
     }
     if (groups.length === 0) return finish(db, watermark, total);
   }
 }
 
-function withinBounds({ now }: ArchiveBindings, bounds: RunBounds): (total: ArchiveRunResult) => boolean {
+/** What a run has taken of the invocation. */
+interface Spent {
+  /** D1 queries, with those that end the run. */
+  readonly queries: number;
+  /** Bytes of records that were picked. */
+  readonly bytes: number;
+}
+
+/** Base64 has four characters for three bytes. */
+const bytesOf = (rows: readonly HotRow[]): number =>
+  rows.reduce((sum, { data }) => sum + data.length * (3 / 4), 0);
+
+/** Whether a run that has made and taken so much may begin something further. */
+function withinBounds(
+  { now }: ArchiveBindings,
+  bounds: RunBounds,
+): (total: ArchiveRunResult, spent: Spent) => boolean {
   const deadline = now() + bounds.runTime;
-  return (total) => now() < deadline && total.files < bounds.filesPerRun;
+  return (total, { queries, bytes }) =>
+    now() < deadline &&
+    total.files < bounds.filesPerRun &&
+    bytes < bounds.bytesPerRun &&
+    queries + PICK_QUERIES + COMMIT_QUERIES <= bounds.queriesPerRun;
 }
 
 async function finish(db: D1Database, watermark: number, total: ArchiveRunResult): Promise<ArchiveRunResult> {

@@ -94,6 +94,9 @@ const REMEMBER_MESSAGES = `
 
 const DELETE_ROWS = "DELETE FROM buffer_logs WHERE id IN (SELECT value FROM json_each(?1))";
 
+/** Statements of one commit. */
+export const COMMIT_QUERIES = 5;
+
 export interface Commit {
   readonly lease: Lease;
   /** ms UTC. */

@@ -107,6 +107,22 @@ describe("the queue consumer", () => {
     expect(await countRows("buffer_logs")).toBe(1);
   });
 
+  it("keeps a message of a newer version's schema for an hour, in case that version is still coming up", async () => {
+    const message = await oneMessage();
+    const newer = encodeMessage({
+      ...decodeMessage(message.body as Uint8Array),
+      fingerprint: "00".repeat(32),
+    });
+    const delays: (number | undefined)[] = [];
+    for (const [index, body] of [newer, newer, new Uint8Array([1, 2, 3])].entries()) {
+      const retry = (options?: QueueRetryOptions): void => void delays.push(options?.delaySeconds);
+      const delivery = { id: "delivery-1", body, attempts: index + 1, timestamp: new Date() };
+      const messages = [{ ...delivery, ack: () => expect.unreachable(), retry }];
+      await consume({ messages }, { db: env.DB, registry, now: Date.now });
+    }
+    expect(delays).toEqual([30, 90, 0]);
+  });
+
   it("retries what the database refuses, later and later, and stores it when it is back", async () => {
     const message = await oneMessage();
     const down = new TestArchiver({ db: failingDatabase(/INSERT INTO buffer_logs/) });

@@ -16,6 +16,11 @@ class PoisonMessage extends Error {
   override readonly name = "PoisonMessage";
 }
 
+/** A message of a schema that another version of this Worker has: it is coming up, or was rolled back. */
+class UnknownSchema extends Error {
+  override readonly name = "UnknownSchema";
+}
+
 interface Delivery {
   readonly message: Message<unknown>;
   readonly row: HotRow;
@@ -23,8 +28,9 @@ interface Delivery {
 
 /**
  * Stores a delivery. A message is acknowledged when its row is in D1, retried
- * with a growing delay when D1 refuses it, and retried at once when it cannot
- * be read, so that it reaches the dead-letter queue with its reason in the log.
+ * with a growing delay when D1 refuses it or its schema is not known here, and
+ * retried at once when it cannot be read, so that it reaches the dead-letter
+ * queue with its reason in the log.
  */
 export async function consume(
   batch: Pick<MessageBatch<unknown>, "messages">,
@@ -41,18 +47,20 @@ function readOrRetry(message: Message<unknown>, registry: SchemaRegistry): HotRo
   try {
     return readMessage(message.body, registry);
   } catch (error) {
-    if (!(error instanceof PoisonMessage || error instanceof EnvelopeError || error instanceof RecordError)) {
-      throw error;
-    }
+    const waits = error instanceof UnknownSchema;
+    if (!(waits || isUnreadable(error))) throw error;
     log.error("buffer.unreadable_message", {
       message_id: message.id,
       attempts: message.attempts,
       ...errorFields(error),
     });
-    message.retry({ delaySeconds: 0 });
+    message.retry({ delaySeconds: waits ? retryDelaySeconds(message.attempts) : 0 });
     return null;
   }
 }
+
+const isUnreadable = (error: unknown): boolean =>
+  error instanceof PoisonMessage || error instanceof EnvelopeError || error instanceof RecordError;
 
 function bodyBytes(body: unknown): Uint8Array {
   if (body instanceof ArrayBuffer) return new Uint8Array(body);
@@ -64,7 +72,7 @@ function readMessage(body: unknown, registry: SchemaRegistry): HotRow {
   const { id, payload, ...message } = decodeMessage(bodyBytes(body));
   const schema = registry.find(message.table, message.fingerprint);
   if (schema === undefined) {
-    throw new PoisonMessage(`table ${message.table} has no schema with fingerprint ${message.fingerprint}`);
+    throw new UnknownSchema(`table ${message.table} has no schema with fingerprint ${message.fingerprint}`);
   }
   const { times } = scanRecords(schema, payload, message.recordCount);
   const minTime = times.reduce((least, time) => Math.min(least, time), Number.POSITIVE_INFINITY);

@@ -12,6 +12,7 @@ const TYPE = Type.forSchema({
     { name: "level", type: { type: "enum", name: "Level", symbols: ["low", "high"] } },
     { name: "note", type: ["null", "string"], default: null },
     { name: "samples", type: { type: "array", items: "int" }, default: [] },
+    { name: "gain", type: "float", default: 1 },
     { name: "labels", type: { type: "map", values: "string" }, default: {} },
     {
       name: "site",
@@ -66,6 +67,9 @@ describe("validation", () => {
     expect(faultsOf(JSON.parse('{"time":1,"level":"low","__proto__":{"note":"x"}}'))).toEqual([
       "/records/0/__proto__: is not a field of this table",
     ]);
+    expect(faultsOf(JSON.parse('{"time":1,"level":"low","labels":{"__proto__":"x"}}'))).toEqual([
+      "/records/0/labels/__proto__: is a name that a map cannot hold",
+    ]);
     expect(faultsOf(Object.create(GOOD))).toHaveLength(2);
   });
 
@@ -82,12 +86,20 @@ describe("validation", () => {
     expect(faultsOf({ ...GOOD, site: { lat: Number.POSITIVE_INFINITY } })).toHaveLength(1);
   });
 
+  it("refuses a number that a float would store as infinity", () => {
+    expect(faultsOf({ ...GOOD, gain: 3.4028235e38 })).toEqual([]);
+    expect(faultsOf({ ...GOOD, gain: 1e39 })).toEqual([
+      "/records/0/gain: must be within the range of a 32-bit float, not 1e+39",
+    ]);
+  });
+
   it("passes only what is decoded equal to what was encoded", () => {
     const record = fc.record({
       time: fc.maxSafeInteger(),
       level: fc.constantFrom("low", "high"),
       note: fc.oneof(fc.constant(null), fc.string({ unit: "binary", maxLength: 12 })),
       samples: fc.array(fc.integer(), { maxLength: 5 }),
+      gain: fc.float({ noNaN: true }),
       labels: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true, maxKeys: 4 }),
       site: fc.oneof(
         fc.constant(null),

@@ -50,7 +50,7 @@ export function validate(type: AvroType, value: unknown, path: string, faults: F
     if (!isObject(value)) faults.add(path, `must be an object, ${found(value)}`);
     else {
       for (const [key, item] of Object.entries(value)) {
-        validateText(key, pointer(path, key), faults);
+        validateKey(key, pointer(path, key), faults);
         validate(type.valuesType, item, pointer(path, key), faults);
       }
     }
@@ -64,6 +64,8 @@ export function validate(type: AvroType, value: unknown, path: string, faults: F
     validateText(value, path, faults);
   } else if (typeof value === "number" && !Number.isFinite(value)) {
     faults.add(path, `must be finite, ${found(value)}`);
+  } else if (type instanceof types.FloatType && !Number.isFinite(Math.fround(Number(value)))) {
+    faults.add(path, `must be within the range of a 32-bit float, ${found(value)}`);
   }
 }
 
@@ -102,6 +104,12 @@ function branchFor(
 /** UTF-8 has no form for half a surrogate pair: it would be stored as another character. */
 function validateText(text: string, path: string, faults: FaultList): void {
   if (!text.isWellFormed()) faults.add(path, "must be well-formed Unicode, but holds half a surrogate pair");
+}
+
+/** A map is decoded by assignment, which for this one name sets a prototype and no member. */
+function validateKey(key: string, path: string, faults: FaultList): void {
+  if (key === "__proto__") faults.add(path, "is a name that a map cannot hold");
+  validateText(key, path, faults);
 }
 
 function found(value: unknown): string {

@@ -5,7 +5,7 @@
  * counts the copies that were handed out.
  */
 import { createHash } from "node:crypto";
-import { recordBytes, type RecordRun } from "../tables/index.ts";
+import { recordBytes, recordSize, type RecordRun } from "../tables/index.ts";
 
 /** Where a page ended. */
 export interface Position {
@@ -37,6 +37,11 @@ export class Candidate {
 
   get bytes(): Buffer {
     return recordBytes(this.run, this.index);
+  }
+
+  /** Length of `bytes`. */
+  get size(): number {
+    return recordSize(this.run, this.index);
   }
 
   /** Computed when two records share a time, which most do not. */
@@ -89,9 +94,16 @@ export class FirstRecords {
     }
   }
 
-  /** How many of the kept records lie before a time. */
-  countBefore(horizon: number): number {
-    return this.#kept.reduce((count, { time }) => (time < horizon ? count + 1 : count), 0);
+  /** How many of the kept records lie before a time, and how many bytes they have. */
+  measureBefore(horizon: number): { readonly records: number; readonly bytes: number } {
+    let records = 0;
+    let bytes = 0;
+    for (const candidate of this.#kept) {
+      if (candidate.time >= horizon) continue;
+      records += 1;
+      bytes += candidate.size;
+    }
+    return { records, bytes };
   }
 
   /** The kept records before a time, in order; one more than wanted says that there are more. */

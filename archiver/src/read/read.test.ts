@@ -145,9 +145,33 @@ describe("a read", () => {
     for (let n = 0; n < 30; n += 3) await archiver.store(minutes(30).slice(n, n + 3));
     await archiver.archive({ rowsPerPass: 1, filesPerCommit: 1 });
     for (let n = 30; n < 60; n += 3) await archiver.store(minutes(60).slice(n, n + 3));
-    for (const bounds of [{ hotRows: 1 }, { hotBytes: 1 }, { blocksListed: 1 }, { blocksFetched: 1 }]) {
+    for (const bounds of [
+      { hotRows: 1 },
+      { hotBytes: 1 },
+      { blocksListed: 1 },
+      { blocksFetched: 1 },
+      { pageBytes: 1 },
+    ]) {
       expect(await archiver.readAll({ limit: 7 }, bounds)).toEqual(minutes(60));
     }
+  });
+
+  it("ends a page when its records weigh as much as one call may carry, hot and cold", async () => {
+    const archiver = await halfArchived();
+    const bytes = (await env.DB.prepare("SELECT bytes FROM buffer_logs").first<number>("bytes")) ?? 0;
+    const result = await archiver.read({}, { pageBytes: bytes / 3 });
+    expect(recordsOf(result)).toEqual(minutes(10));
+    expect(result).toMatchObject({ nextCursor: expect.any(String) });
+    expect(recordsOf(await archiver.read({}, { pageBytes: 1 }))).toEqual(minutes(1));
+  });
+
+  it("fetches no more blocks than a page's weight asks for", async () => {
+    const archiver = new TestArchiver();
+    for (let n = 0; n < 6; n += 1) {
+      await archiver.store([flight(n)]);
+      await archiver.archive();
+    }
+    expect(await archiver.read({}, { pageBytes: 1, wave: 1 })).toMatchObject({ cold: 1, rangeReads: 1 });
   });
 
   it("says so when more than a page may load lies at one millisecond, and skips nothing", async () => {

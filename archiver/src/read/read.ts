@@ -29,6 +29,10 @@ export interface ReadBounds {
   readonly blocksListed: number;
   /** Blocks that are fetched, each about 64 KB of records. */
   readonly blocksFetched: number;
+  /** Blocks that are fetched at a time. */
+  readonly wave: number;
+  /** Bytes of records on a page, of which there is at least one. */
+  readonly pageBytes: number;
 }
 
 export const DEFAULT_READ_BOUNDS: ReadBounds = {
@@ -36,6 +40,9 @@ export const DEFAULT_READ_BOUNDS: ReadBounds = {
   hotBytes: 8 * 1024 * 1024,
   blocksListed: 2_000,
   blocksFetched: 400,
+  wave: 128,
+  // A call carries 32 MiB, and the decoded form of a record is up to eight times its bytes.
+  pageBytes: 4 * 1024 * 1024,
 };
 
 export const MAX_LIMIT = 10_000;
@@ -69,7 +76,9 @@ export async function read(
   const first = new FirstRecords(start, request.to, request.limit);
   for (const row of snapshot.hot) first.offer(openHotRow(row, request.table, registry), "hot");
   const { horizon, rangeReads } = await offerCold(first, snapshot, request, bindings, bounds);
-  return answer(request, start, first.take(horizon), horizon, rangeReads);
+  const found = first.take(horizon);
+  const page = cutPage(found, request.limit, bounds.pageBytes);
+  return answer(request, page, nextPosition(start, found, page, horizon), rangeReads);
 }
 
 function checkRequest(request: ReadRequest, faults: FaultList): Position | null {
@@ -122,9 +131,11 @@ async function offerCold(
       snapshot.completeBefore,
       snapshot.cold[fetched]?.minTime ?? Number.POSITIVE_INFINITY,
     );
-    const missing = request.limit + 1 - first.countBefore(horizon);
-    const affordable = bounds.blocksFetched - fetched;
-    if (missing <= 0 || fetched === snapshot.cold.length || affordable <= 0) return { horizon, rangeReads };
+    const known = first.measureBefore(horizon);
+    const isFull = known.records > request.limit || known.bytes > bounds.pageBytes;
+    const affordable = Math.min(bounds.blocksFetched - fetched, bounds.wave);
+    if (isFull || fetched === snapshot.cold.length || affordable <= 0) return { horizon, rangeReads };
+    const missing = request.limit + 1 - known.records;
     const wave = enough(snapshot.cold.slice(fetched, fetched + affordable), missing);
     const { runs, rangeReads: made } = await fetchBlocks(bucket, wave, request.table, registry);
     for (const run of runs) first.offer(run, "cold");
@@ -143,15 +154,22 @@ function enough(blocks: readonly ColdBlock[], records: number): readonly ColdBlo
   return end === -1 ? blocks : blocks.slice(0, end + 1);
 }
 
+/** The records that a page has room for: at least one, at most `limit`. */
+function cutPage(found: readonly Candidate[], limit: number, maxBytes: number): readonly Candidate[] {
+  let bytes = 0;
+  const overweight = found.findIndex((candidate) => {
+    bytes += candidate.size;
+    return bytes > maxBytes;
+  });
+  return found.slice(0, overweight === -1 ? limit : Math.min(limit, Math.max(overweight, 1)));
+}
+
 function answer(
   request: ReadRequest,
-  start: Position,
-  found: readonly Candidate[],
-  horizon: number,
+  page: readonly Candidate[],
+  next: Position | null,
   rangeReads: number,
 ): ReadResult {
-  const page = found.slice(0, request.limit);
-  const next = nextPosition(start, found, page, horizon);
   const cold = page.filter(({ source }) => source === "cold").length;
   return {
     ok: true,

@@ -1,3 +1,11 @@
 export { registry, SchemaRegistry, type TableSchema } from "./registry.ts";
-export { asBuffer, decodeRecord, recordBytes, RecordError, type RecordRun, scanRecords } from "./records.ts";
+export {
+  asBuffer,
+  decodeRecord,
+  recordBytes,
+  recordSize,
+  RecordError,
+  type RecordRun,
+  scanRecords,
+} from "./records.ts";
 export { type AvroType, Type, types } from "./avsc.ts";

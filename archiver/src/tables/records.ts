@@ -63,6 +63,11 @@ export function recordBytes(run: RecordRun, index: number): Buffer {
   return run.bytes.subarray(run.offsets[index], run.offsets[index + 1]);
 }
 
+/** Bytes of one record of a run, without a view of them. */
+export function recordSize(run: RecordRun, index: number): number {
+  return (run.offsets[index + 1] ?? 0) - (run.offsets[index] ?? 0);
+}
+
 /**
  * Decodes one record into plain objects (avsc makes class instances, which
  * Workers RPC refuses to carry).

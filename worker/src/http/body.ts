@@ -17,3 +17,21 @@ export function limitBody(maxBytes: number = MAX_BODY_BYTES): HubMiddleware {
     },
   });
 }
+
+/**
+ * Refuses a body that is not UTF-8, which JSON has to be (RFC 8259 section 8.1).
+ * Reading it as text would put another character in the place of every wrong byte.
+ */
+export function requireUtf8(): HubMiddleware {
+  return async (c, next) => {
+    try {
+      new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(await c.req.arrayBuffer());
+    } catch (cause) {
+      throw new ProblemError("malformed-json", {
+        detail: "The body is not UTF-8, as JSON has to be.",
+        cause,
+      });
+    }
+    await next();
+  };
+}

@@ -1,6 +1,6 @@
 export { answerEnvelope, REQUEST_ID_HEADER } from "./answer.ts";
 export type { HubContext, HubEnv, HubMiddleware } from "./bindings.ts";
-export { limitBody, MAX_BODY_BYTES } from "./body.ts";
+export { limitBody, MAX_BODY_BYTES, requireUtf8 } from "./body.ts";
 export { DeadlineError, systemClock, within, type Clock } from "./clock.ts";
 export { answerError, answerMethodNotAllowed, answerNotFound } from "./errors.ts";
 export type { Fault } from "./faults.ts";

@@ -33,10 +33,15 @@ interface ProblemAnswer {
   readonly content: { readonly "application/problem+json": { readonly schema: typeof ProblemSchema } };
 }
 
+/** Problems that a route has without naming them: any may fail, and a guard needs its secret. */
+function impliedBy(kinds: readonly ProblemKind[]): readonly ProblemKind[] {
+  return kinds.includes("unauthenticated") ? ["not-configured", "internal-error"] : ["internal-error"];
+}
+
 /** The problem answers of a route, by status; problems of one status share an entry. */
 export function problemAnswers(...kinds: readonly ProblemKind[]): Record<string, ProblemAnswer> {
   const descriptions = new Map<string, string>();
-  for (const kind of [...kinds, "internal-error" as const]) {
+  for (const kind of [...kinds, ...impliedBy(kinds)]) {
     const { status, title } = PROBLEMS[kind];
     const sentence = `\`${problemType(kind)}\`: ${title}.`;
     const earlier = descriptions.get(String(status));

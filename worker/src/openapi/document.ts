@@ -10,7 +10,9 @@ const INFO = {
   version: "1",
   description:
     "Takes records, reads them back from hot and cold storage, and carries releases out by phases. " +
-    "Every refusal is a problem document (RFC 9457) whose `type` is stable.",
+    "Every refusal is a problem document (RFC 9457) whose `type` is stable. " +
+    "While a release is carried out, any address outside `/admin` may also answer `canary-failed` (502) or " +
+    "`canary-timeout` (504), and refuses a `strata-lane` header that an operator did not send.",
 };
 
 const TAGS = [

@@ -68,6 +68,13 @@ describe("GET /openapi.json", () => {
     }
   });
 
+  it("says of every guarded operation that it may lack its secret", async () => {
+    for (const [name, { responses, security }] of await operations()) {
+      const lacks = JSON.stringify(responses["503"] ?? {}).includes("urn:strata:problem:not-configured");
+      expect([name, lacks]).toEqual([name, security !== undefined]);
+    }
+  });
+
   it("refers to nothing that is not in it", async () => {
     const whole = await document();
     const found = new Set(references(whole));

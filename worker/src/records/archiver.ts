@@ -44,7 +44,7 @@ export function refusal(result: Refusal, table: string): ProblemError {
     case "queue-unavailable":
       return new ProblemError("queue-unavailable", {
         detail:
-          "The ingest queue takes no messages right now; nothing was stored. Send the same request later.",
+          "The ingest queue did not confirm the records. Send the same request later; with the same `Idempotency-Key` they are stored once in any case.",
         headers: retryAfter(result.retryAfterSeconds),
       });
   }
@@ -70,7 +70,8 @@ export async function callArchiver<T>(
       });
     }
     throw new ProblemError("archiver-unavailable", {
-      detail: "The call of the archiver failed. Try again later.",
+      detail:
+        "The call of the archiver failed, and what it did before is not known. Try again later; a write with an `Idempotency-Key` is stored once in any case.",
       headers: retryAfter(RETRY_AFTER_SECONDS),
       cause: error,
     });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { captureLogs, faultPaths, json, testHub, withKey, type ProblemDocument } from "../../test/hub.ts";
 import { MAX_BODY_BYTES } from "../http/index.ts";
-import { MAX_READ_LIMIT, MAX_RECORDS_PER_REQUEST } from "./shapes.ts";
+import { MAX_READ_LIMIT, MAX_RECORD_DEPTH, MAX_RECORDS_PER_REQUEST } from "./shapes.ts";
 import { MAX_TIME_MS, MIN_TIME_MS } from "./time.ts";
 import type { ArchiverApi, ReadRequest } from "../../../archiver/src/contract.ts";
 import type { Env } from "../env.generated.ts";
@@ -82,6 +82,26 @@ describe("POST /buffer", () => {
       expect((await problem(response)).type).toBe("urn:strata:problem:unsupported-media-type");
     },
   );
+
+  it("answers 400 for bytes that are not UTF-8, which would be stored as other text", async () => {
+    const [before, after] = JSON.stringify(flights([{ delay: 1, note: "|" }])).split("|");
+    const body = await new Blob([before ?? "", Uint8Array.of(0xc3, 0x28), after ?? ""]).arrayBuffer();
+    const response = await testHub().fetch("/buffer", { ...json("", withKey), body });
+    expect(response.status).toBe(400);
+    expect(await problem(response)).toMatchObject({ type: "urn:strata:problem:malformed-json" });
+  });
+
+  it("answers 422 for a record nested deeper than a call can carry, and names the record", async () => {
+    const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+    const body = (levels: number) =>
+      `{"dataset_id":"a","table":"flights","records":[{"delay":1},{"delay":1,"note":${nested(levels)}}]}`;
+    expect((await post(body(MAX_RECORD_DEPTH - 1))).status).toBe(202);
+    for (const levels of [MAX_RECORD_DEPTH, 5_000, 200_000]) {
+      const response = await post(body(levels));
+      expect(response.status).toBe(422);
+      expect(await faultPaths(response)).toEqual(["/records/1"]);
+    }
+  });
 
   it("takes JSON with a charset", async () => {
     const response = await post(flights([{ delay: 1 }]), {

@@ -1,7 +1,7 @@
 /** `POST /buffer`, `GET /read`, `GET /tables`. */
 import { createRoute } from "@hono/zod-openapi";
 import { requireApiKey } from "../auth/index.ts";
-import { createRouter, jsonAnswer, jsonBody, limitBody, problemAnswers } from "../http/index.ts";
+import { createRouter, jsonAnswer, jsonBody, limitBody, problemAnswers, requireUtf8 } from "../http/index.ts";
 import { callArchiver, refusal } from "./archiver.ts";
 import {
   BufferAnswerSchema,
@@ -77,7 +77,7 @@ const tablesRoute = createRoute({
 export function recordsRoutes() {
   const router = createRouter();
   for (const route of [bufferRoute, readRoute, tablesRoute]) router.use(route.path, requireApiKey());
-  router.use(bufferRoute.path, limitBody());
+  router.use(bufferRoute.path, limitBody(), requireUtf8());
 
   router.openapi(bufferRoute, async (c) => {
     const { dataset_id, table, period_tag, records } = c.req.valid("json");

@@ -6,6 +6,9 @@ export const MAX_RECORDS_PER_REQUEST = 10_000;
 export const DEFAULT_READ_LIMIT = 1_000;
 export const MAX_READ_LIMIT = 10_000;
 
+/** Levels of arrays and objects in a record. A few thousand are more than an RPC call carries. */
+export const MAX_RECORD_DEPTH = 64;
+
 const MAX_NAME = 128;
 const MAX_CURSOR = 2_048;
 
@@ -20,6 +23,19 @@ const TableName = z
   .max(MAX_NAME, `must have at most ${MAX_NAME} characters`)
   .openapi({ example: "flights" });
 
+/** Whether a value nests at most so many levels; it looks no deeper than that. */
+function nestsWithin(levels: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((member) => nestsWithin(levels - 1, member));
+}
+
+const RecordSchema = z
+  .unknown()
+  .refine(
+    (record) => nestsWithin(MAX_RECORD_DEPTH, record),
+    `must nest at most ${MAX_RECORD_DEPTH} levels deep`,
+  );
+
 export const BufferRequestSchema = z
   .strictObject(
     {
@@ -30,7 +46,7 @@ export const BufferRequestSchema = z
         example: "2026_11_22",
       }),
       records: z
-        .array(z.unknown(), "must be an array")
+        .array(RecordSchema, "must be an array")
         .min(1, "must hold at least one record")
         .max(MAX_RECORDS_PER_REQUEST, `must hold at most ${MAX_RECORDS_PER_REQUEST} records`)
         .openapi({ description: "Records that fit the table's Avro schema" }),
