@@ -241,7 +241,7 @@ export function topology(
             deadLetter: "ingest-dlq",
             maxBatchSize: 100,
             maxBatchTimeoutSeconds: 1,
-            maxRetries: 5,
+            maxRetries: 25,
           },
         ],
         durableObjectMigrations: [],
