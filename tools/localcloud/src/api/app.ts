@@ -1,6 +1,7 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import type { Control } from "./control.ts";
 import { type D1Imports, d1UploadRoutes } from "./d1-import.ts";
+import { StoreRefusal } from "../runtime/contract.ts";
 import { d1Routes } from "./d1.ts";
 import { deploymentRoutes } from "./deployments.ts";
 import { failure } from "./envelope.ts";
@@ -48,18 +49,27 @@ function ownAccountOnly(control: Control): MiddlewareHandler {
 }
 
 /**
- * Keeps web pages out of the paths that need no token: a page of another origin
- * says so in `Origin`, one that rebinds a name to loopback says so in `Host`.
+ * Keeps web pages out, of the API too, whose default token is public: a page of another
+ * origin says so in `Origin`, one that rebinds a name to loopback says so in `Host`.
  */
 function loopbackOnly(): MiddlewareHandler {
   return async (c, next) => {
     const origin = c.req.header("origin");
-    const hosts = [new URL(c.req.url).hostname, ...(origin === undefined ? [] : [hostOf(origin)])];
+    const host = c.req.header("host");
+    const hosts = [
+      host === undefined ? new URL(c.req.url).hostname : hostOf(`http://${host}`),
+      ...(origin === undefined ? [] : [hostOf(origin)]),
+    ];
     if (!hosts.every((host) => LOOPBACK_HOST.test(host))) {
       throw new ApiError(403, CODE.NOT_AUTHENTICATED, "only loopback may call this");
     }
     await next();
   };
+}
+
+/** The code of the product whose store refused a key, a value or an option. */
+function storeCode(path: string): number {
+  return path.includes("/r2/") ? CODE.R2_INVALID : CODE.KV_INVALID;
 }
 
 function hostOf(origin: string): string {
@@ -75,6 +85,9 @@ export function createApi(control: Control): Hono {
     if (error instanceof ApiError) {
       return failure(c, error);
     }
+    if (error instanceof StoreRefusal) {
+      return failure(c, new ApiError(400, storeCode(c.req.path), error.message));
+    }
     control.log(`${c.req.method} ${c.req.path} failed: ${error.stack ?? error.message}`);
     return failure(c, new ApiError(500, CODE.INTERNAL, `Internal error: ${error.message}`));
   });
@@ -87,7 +100,7 @@ export function createApi(control: Control): Hono {
     return failure(c, notImplemented(call));
   });
 
-  app.use("/__local/*", loopbackOnly());
+  app.use(loopbackOnly());
   app.route("/", d1UploadRoutes(imports));
   app.route("/", localRoutes(control));
 

@@ -50,14 +50,18 @@ export class Changes {
 
   /**
    * Stores what `write` writes and makes the data plane follow it.
+   * @param changesWhatRuns whether the data plane must know of what was written.
    * @throws what `write` or the data plane throws; nothing is stored then.
    */
-  deploy<T>(write: () => T | Promise<T>): Promise<T> {
+  deploy<T>(write: () => T | Promise<T>, changesWhatRuns: (written: T) => boolean = () => true): Promise<T> {
     return this.#inTurn(async () => {
       let applying = false;
       try {
         return await this.#transaction(async () => {
           const result = await write();
+          if (!changesWhatRuns(result)) {
+            return result;
+          }
           applying = true;
           await this.#runtime.apply(this.#store.dataPlaneState());
           return result;

@@ -27,9 +27,13 @@ const updateSchema = z.object({ read_replication: replicationSchema.optional() }
 
 const sqlSchema = z.string().min(1);
 
+const paramsSchema = z
+  .array(z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.number())]))
+  .optional();
+
 const querySchema = z.union([
-  z.object({ sql: sqlSchema, params: z.array(z.unknown()).optional() }),
-  z.object({ batch: z.array(z.object({ sql: sqlSchema, params: z.array(z.unknown()).optional() })).min(1) }),
+  z.object({ sql: sqlSchema, params: paramsSchema }),
+  z.object({ batch: z.array(z.object({ sql: sqlSchema, params: paramsSchema })).min(1) }),
 ]);
 
 function asObjects(result: SqlResult): Record<string, unknown>[] {

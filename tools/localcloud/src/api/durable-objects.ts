@@ -2,11 +2,14 @@ import { z } from "zod";
 import type { DurableObjectClass } from "../model.ts";
 import { ApiError, CODE, notImplemented } from "./errors.ts";
 
+/** An exported class's name; it is part of the path of what its objects store. */
+const className = z.string().regex(/^[\p{L}_$][\p{L}\p{N}_$]*$/u, "not the name of a class");
+
 const stepSchema = z.object({
-  new_classes: z.array(z.string()).optional(),
-  new_sqlite_classes: z.array(z.string()).optional(),
+  new_classes: z.array(className).optional(),
+  new_sqlite_classes: z.array(className).optional(),
   deleted_classes: z.array(z.string()).optional(),
-  renamed_classes: z.array(z.object({ from: z.string(), to: z.string() })).optional(),
+  renamed_classes: z.array(z.object({ from: z.string(), to: className })).optional(),
   transferred_classes: z.array(z.unknown()).optional(),
 });
 

@@ -20,7 +20,8 @@ const titleSchema = z.object({ title: z.string().min(1).max(MAX_TITLE_BYTES) });
 const keySchema = z
   .string()
   .min(1)
-  .refine((key) => Buffer.byteLength(key) <= MAX_KEY_BYTES, `a key has at most ${MAX_KEY_BYTES} bytes`);
+  .refine((key) => Buffer.byteLength(key) <= MAX_KEY_BYTES, `a key has at most ${MAX_KEY_BYTES} bytes`)
+  .refine((key) => key !== "." && key !== "..", "a key must not be . or ..");
 
 const expirySchema = z.object({
   expiration: z.coerce.number().int().positive().optional(),

@@ -9,7 +9,7 @@ import { addDeployment, addVersion, createScript, observabilityOf, requireScript
 import { body, source } from "./request.ts";
 import type { StoredScript } from "../state/scripts.ts";
 import type { VersionRecord } from "../state/versions.ts";
-import { readUpload, type Upload } from "./upload.ts";
+import { readUpload, type Upload, uploadedForm } from "./upload.ts";
 
 const MIME: Readonly<Record<string, string>> = {
   esm: "application/javascript+module",
@@ -97,7 +97,7 @@ function uploadRoute(control: Control): Hono {
   const app = new Hono();
   const { store, changes } = control;
   app.put("/workers/scripts/:script", async (c) => {
-    const upload = await readUpload(await c.req.formData());
+    const upload = await readUpload(await uploadedForm(c));
     const name = c.req.param("script");
     const from = source(c);
     const { script, version, startupMs } = await changes.deploy(async () => {

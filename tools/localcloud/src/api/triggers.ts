@@ -34,19 +34,34 @@ function refuseDomains(origins: readonly { readonly hostname: string }[]): void 
   }
 }
 
+/** What the data plane knows of the settings that are changed here. */
+function runs({ subdomainEnabled, crons }: StoredScript): string {
+  return JSON.stringify([subdomainEnabled, crons]);
+}
+
 /** What reaches a script: its public address, its crons, its domains. */
 export function triggerRoutes(control: Control): Hono {
   const app = new Hono();
   const { store, changes } = control;
 
-  /** Stores the script; the data plane hears of it only when something that it runs has changed. */
-  async function save(script: StoredScript, next: StoredScript): Promise<void> {
-    const runs = (one: StoredScript): string => JSON.stringify([one.subdomainEnabled, one.crons]);
-    if (runs(script) === runs(next)) {
-      await changes.store(() => store.scripts.put(next));
-    } else {
-      await changes.deploy(() => store.scripts.put({ ...next, modifiedAt: control.now() }));
-    }
+  /** Lays `change` over the script as it is once earlier changes are done, and returns the result. */
+  async function save(
+    name: string,
+    change: Partial<Pick<StoredScript, "subdomainEnabled" | "previewsEnabled" | "crons">>,
+  ): Promise<StoredScript> {
+    requireScript(control, name);
+    const written = await changes.deploy(
+      () => {
+        const script = requireScript(control, name);
+        const next = { ...script, ...change };
+        const runsOtherwise = runs(script) !== runs(next);
+        const saved = runsOtherwise ? { ...next, modifiedAt: control.now() } : next;
+        store.scripts.put(saved);
+        return { saved, runsOtherwise };
+      },
+      ({ runsOtherwise }) => runsOtherwise,
+    );
+    return written.saved;
   }
 
   app.get("/workers/subdomain", (c) => ok(c, { subdomain: ACCOUNT_SUBDOMAIN }));
@@ -59,20 +74,15 @@ export function triggerRoutes(control: Control): Hono {
   );
   app.post("/workers/scripts/:script/subdomain", async (c) => {
     const request = await body(c, subdomainSchema, CODE.WORKER_INVALID);
-    const script = requireScript(control, c.req.param("script"));
-    const next = {
-      ...script,
+    const saved = await save(c.req.param("script"), {
       subdomainEnabled: request.enabled,
-      previewsEnabled: request.previews_enabled ?? script.previewsEnabled,
-    };
-    await save(script, next);
-    return ok(c, shownSubdomain(next));
+      ...(request.previews_enabled === undefined ? {} : { previewsEnabled: request.previews_enabled }),
+    });
+    return ok(c, shownSubdomain(saved));
   });
   app.delete("/workers/scripts/:script/subdomain", async (c) => {
-    const script = requireScript(control, c.req.param("script"));
-    const next = { ...script, subdomainEnabled: false, previewsEnabled: false };
-    await save(script, next);
-    return ok(c, shownSubdomain(next));
+    const off = { subdomainEnabled: false, previewsEnabled: false };
+    return ok(c, shownSubdomain(await save(c.req.param("script"), off)));
   });
 
   function shownSchedules(script: StoredScript): unknown {
@@ -84,10 +94,8 @@ export function triggerRoutes(control: Control): Hono {
   );
   app.put("/workers/scripts/:script/schedules", async (c) => {
     const schedules = await body(c, schedulesSchema, CODE.WORKER_INVALID);
-    const script = requireScript(control, c.req.param("script"));
-    const next = { ...script, crons: schedules.map(({ cron }) => requireCron(cron, control.now())) };
-    await save(script, next);
-    return ok(c, shownSchedules(next));
+    const crons = schedules.map(({ cron }) => requireCron(cron, control.now()));
+    return ok(c, shownSchedules(await save(c.req.param("script"), { crons })));
   });
 
   app.post("/workers/scripts/:script/domains/changeset", async (c) => {

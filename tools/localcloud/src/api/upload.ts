@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import type { Context } from "hono";
 import { z } from "zod";
 import type { ScriptModule } from "../model.ts";
 import { ApiError, CODE, notImplemented } from "./errors.ts";
@@ -75,6 +76,15 @@ function moduleType(name: string, mime: string): ScriptModule["type"] | "ignored
     throw new ApiError(400, CODE.WORKER_VALIDATION, `module ${name} has the unknown type "${base}"`);
   }
   return type;
+}
+
+/** The form of an upload. @throws {ApiError} 400 when the body is none. */
+export async function uploadedForm(c: Context): Promise<FormData> {
+  try {
+    return await c.req.formData();
+  } catch {
+    throw new ApiError(400, CODE.WORKER_VALIDATION, "the body is not a well-formed multipart/form-data");
+  }
 }
 
 async function metadataOf(form: FormData): Promise<UploadMetadata> {

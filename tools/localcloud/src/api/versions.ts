@@ -7,7 +7,7 @@ import { ok, paged, timestamp } from "./envelope.ts";
 import { ApiError, CODE } from "./errors.ts";
 import { addVersion, DEPLOYABLE_VERSIONS, requireScript } from "./publish.ts";
 import { source } from "./request.ts";
-import { readUpload } from "./upload.ts";
+import { readUpload, uploadedForm } from "./upload.ts";
 
 const PAGE = { perPage: 20, maxPerPage: 100 };
 
@@ -63,7 +63,7 @@ export function versionRoutes(control: Control): Hono {
   const { store, changes } = control;
 
   app.post("/workers/scripts/:script/versions", async (c) => {
-    const upload = await readUpload(await c.req.formData());
+    const upload = await readUpload(await uploadedForm(c));
     if (upload.metadata.migrations !== undefined && upload.metadata.migrations !== null) {
       throw new ApiError(
         400,

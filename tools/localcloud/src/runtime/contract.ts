@@ -22,6 +22,11 @@ export class SqlError extends Error {
   override readonly name = "SqlError";
 }
 
+/** Thrown by KV and R2 stores that refuse a key, a value or an option; `message` says why. */
+export class StoreRefusal extends Error {
+  override readonly name = "StoreRefusal";
+}
+
 export interface D1Access {
   /**
    * Runs one string of one or more statements, all or nothing.

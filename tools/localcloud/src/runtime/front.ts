@@ -127,11 +127,16 @@ class Front {
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
     this.#upgraded.add(socket.on("close", () => this.#upgraded.delete(socket)));
-    await this.#options.gate.through(async () => {
-      const target = this.#target(request);
-      if (target === undefined) socket.end("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
-      else await forwardUpgrade(request, socket, head, target);
-    });
+    try {
+      await this.#options.gate.through(async () => {
+        const target = this.#target(request);
+        if (target === undefined) socket.end("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+        else await forwardUpgrade(request, socket, head, target);
+      });
+    } catch (error) {
+      this.#options.log(`${this.route.name}: upgrade of ${request.url}: ${String(error)}`);
+      socket.end("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
+    }
   }
 
   #target(request: IncomingMessage): URL | undefined {

@@ -1,5 +1,6 @@
 /** Passes a request on to a worker's own socket and its answer back, both streaming. */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import {
   Agent,
   request as openRequest,
@@ -7,8 +8,8 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
-import { pipeline } from "node:stream";
-import type { Duplex } from "node:stream";
+import { pipeline, type Duplex } from "node:stream";
+import { setImmediate, setTimeout } from "node:timers/promises";
 
 /** The shorter of the two ends' patience: workerd closes idle connections after 5 s. */
 const agent = new Agent({ keepAlive: true, timeout: 3000, scheduling: "lifo" });
@@ -16,6 +17,12 @@ const agent = new Agent({ keepAlive: true, timeout: 3000, scheduling: "lifo" });
 /** Headers that speak of one connection (RFC 9110 §7.6.1), and those that only Miniflare may set. */
 const CONNECTION_HEADERS = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding"]);
 const RESERVED_HEADER = /^mf-/;
+
+/** After the first chunk, in milliseconds: most refusals need no more than the head of the request. */
+const FIRST_PAUSE_MS = 25;
+
+/** Between two chunks of 64 KiB, in milliseconds: about 60 MB/s, far above what a laptop's tests need. */
+const BODY_PAUSE_MS = 1;
 
 /** `request.cf`, as far as a laptop has an answer. */
 const CF = JSON.stringify({ colo: "LOC", country: "XX", httpProtocol: "HTTP/1.1", tlsVersion: "" });
@@ -41,15 +48,20 @@ function send(
     const upstream = open(request, target, headers);
     const gone = () => upstream.destroy();
     response.once("close", gone);
+    let answered = false;
     upstream.once("response", (answer) => {
+      answered = true;
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage, responseHeaders(answer, ray));
       response.flushHeaders();
       pipeline(answer, response, () => {
         response.off("close", gone);
+        if (!upstream.writableEnded) upstream.destroy();
         resolve();
       });
     });
-    upstream.once("error", (error: NodeJS.ErrnoException) => {
+    upstream.on("error", (error: NodeJS.ErrnoException) => {
+      // The worker need not read a body that it has answered; the answer goes on.
+      if (answered) return;
       response.off("close", gone);
       if (response.closed || response.headersSent) {
         response.destroy();
@@ -61,9 +73,46 @@ function send(
         reject(error);
       }
     });
-    if (hasBody) pipeline(request, upstream, () => undefined);
+    if (hasBody) void sendBody(request, upstream, () => answered);
     else upstream.end();
   });
+}
+
+/**
+ * Streams the body. A worker may answer before it has read all of it (413, 401) and close the socket at
+ * once: a pause between two writes lets that answer be read before a write fails, which would lose it.
+ */
+async function sendBody(
+  request: IncomingMessage,
+  upstream: ClientRequest,
+  isAnswered: () => boolean,
+): Promise<void> {
+  const ended = new AbortController();
+  const stop = (): void => ended.abort();
+  for (const event of ["response", "close"]) upstream.once(event, stop);
+  try {
+    // Left open when the loop ends early: what remains is read to its end, so that the client reads the answer.
+    let first = true;
+    let pauseMs = FIRST_PAUSE_MS;
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      if (!first) {
+        await setTimeout(pauseMs);
+        pauseMs = BODY_PAUSE_MS;
+        // Sockets are read between a timer and an immediate: what has arrived is known before the write.
+        await setImmediate();
+      }
+      first = false;
+      if (isAnswered() || upstream.destroyed) break;
+      if (!upstream.write(chunk)) {
+        await once(upstream, "drain", { signal: ended.signal }).catch(() => undefined);
+      }
+    }
+    if (!isAnswered()) upstream.end();
+  } catch {
+    // The client has gone in the middle of its body.
+    upstream.destroy();
+  }
+  request.resume();
 }
 
 /** Resolves when the worker has accepted or refused the upgrade; an accepted one lives on. */

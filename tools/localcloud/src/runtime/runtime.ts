@@ -69,6 +69,8 @@ class LocalRuntime implements Runtime {
   readonly #crons: Crons;
   readonly #changes = new LatestWins<DataPlaneState>((state) => this.#make(state));
   #state: DataPlaneState = NOTHING;
+  /** The state that was asked for last; ahead of `#state` while a change is under way. */
+  #wanted: DataPlaneState = NOTHING;
   /** What workerd runs, as `placementKey` tells it. */
   #placement: string | undefined;
   /** The scripts with a splitter in workerd. */
@@ -107,6 +109,7 @@ class LocalRuntime implements Runtime {
   }
 
   apply(state: DataPlaneState): Promise<void> {
+    this.#wanted = state;
     return this.#changes.submit(state);
   }
 
@@ -150,7 +153,7 @@ class LocalRuntime implements Runtime {
   #recover(): void {
     this.#log("workerd crashed and is started again");
     this.#placement = undefined;
-    this.apply(this.#state).catch((error: unknown) => this.#log(`workerd does not start: ${String(error)}`));
+    this.apply(this.#wanted).catch((error: unknown) => this.#log(`workerd does not start: ${String(error)}`));
   }
 
   /** Tells the splitters a changed split; the fronts and the broker read it from the state. */
@@ -172,7 +175,7 @@ class LocalRuntime implements Runtime {
   r2 = (bucketName: string) => openR2(bucketName, this.#store);
 
   readonly #store: StoreClient = async (...request) => {
-    if (!this.#engine.started) await this.apply(this.#state);
+    if (!this.#engine.started) await this.apply(this.#wanted);
     return await this.#system.store(...request);
   };
 

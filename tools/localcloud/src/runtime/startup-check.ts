@@ -2,21 +2,31 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { WorkerOptions } from "miniflare";
 import type { ScriptBinding, ScriptVersion } from "../model.ts";
 import type { StartupFault } from "./contract.ts";
 import { Engine, EngineError } from "./engine.ts";
+import { endStaleWorkerd } from "./leash.ts";
 import { lexerReady, moduleExports } from "./module-exports.ts";
 import { missingName } from "./placement.ts";
 import { missingWorker } from "./system-options.ts";
 import { manifestOf, storeBinding, type Environment, type Exports } from "./worker-options.ts";
 
+/** Far above the platform's second of CPU time: a busy laptop must not refuse good code. */
+const STARTUP_TIMEOUT_MS = 20_000;
 const SUBJECT = "subject";
 /** A script that does not exist, in the place of every other. */
 const OTHER = "other";
 
-/** Starts a version with its bindings leading nowhere; `null` when workerd takes it. */
-export async function checkStartup(version: ScriptVersion): Promise<StartupFault | null> {
+/**
+ * Starts a version with its bindings leading nowhere; `null` when workerd takes it.
+ * @param timeoutMs how long it may take, in milliseconds.
+ */
+export async function checkStartup(
+  version: ScriptVersion,
+  timeoutMs = STARTUP_TIMEOUT_MS,
+): Promise<StartupFault | null> {
   await lexerReady;
   const unexported = ownClasses(version).find(
     (className) => moduleExports(version)?.has(className) === false,
@@ -27,10 +37,16 @@ export async function checkStartup(version: ScriptVersion): Promise<StartupFault
     };
   }
   const directory = await mkdtemp(join(tmpdir(), "localcloud-check-"));
-  const engine = new Engine({ pidFile: join(directory, "workerd.pid"), log: () => undefined });
+  const pidFile = join(directory, "workerd.pid");
+  const engine = new Engine({ pidFile, log: () => undefined });
   try {
-    await engine.run(trialWorkers(version));
-    return null;
+    const started = engine.run(trialWorkers(version)).then(() => true);
+    const timeout = delay(timeoutMs, false, { ref: false });
+    if (await Promise.race([started, timeout])) return null;
+    started.catch(() => undefined);
+    // Code that spins at the top level never lets workerd say that it listens.
+    await endStaleWorkerd(pidFile);
+    return { message: `Script startup exceeded the time limit of ${timeoutMs / 1000} s.` };
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     return { message: faultMessage(error.sentences) };

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { KvAccess } from "../contract.ts";
+import { type KvAccess, StoreRefusal } from "../contract.ts";
+import { asciiJson } from "./ascii-json.ts";
 import type { StoreClient } from "./store-client.ts";
 
 const listSchema = z.object({
@@ -65,15 +66,9 @@ function utf8Header(value: string): string {
   return Buffer.from(value, "latin1").toString("utf8");
 }
 
-/** JSON that fits in a header. */
-function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
-/** @throws {RangeError} with the simulator's sentence when it refuses a key, a value or an expiry. */
+/** @throws {StoreRefusal} with the simulator's sentence when it refuses a key, a value or an expiry. */
 function expectOk(response: Response, body: ArrayBuffer): void {
-  if (!response.ok) throw new RangeError(new TextDecoder().decode(body) || response.statusText);
+  if (response.ok) return;
+  const reason = new TextDecoder().decode(body) || response.statusText;
+  throw response.status < 500 ? new StoreRefusal(reason) : new Error(reason);
 }

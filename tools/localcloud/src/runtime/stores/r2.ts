@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { R2Access } from "../contract.ts";
+import { type R2Access, StoreRefusal } from "../contract.ts";
+import { asciiJson } from "./ascii-json.ts";
 import type { StoreClient } from "./store-client.ts";
 
 /** An object's metadata precedes its bytes; this header says how long it is. */
@@ -20,7 +21,7 @@ export function openR2(bucketName: string, store: StoreClient): R2Access {
   const read = (request: object) =>
     store("R2", bucketName, "", {
       method: "GET",
-      headers: { "cf-r2-request": JSON.stringify({ version: 1, ...request }) },
+      headers: { "cf-r2-request": asciiJson({ version: 1, ...request }) },
     });
   const write = (request: object, value?: ArrayBuffer) => {
     const metadata = new TextEncoder().encode(JSON.stringify({ version: 1, ...request }));
@@ -72,9 +73,19 @@ function parseObject(response: Response, bytes: Uint8Array) {
   return { object, body: bytes.slice(metadataSize).buffer };
 }
 
-/** @throws {RangeError} with the simulator's sentence. */
+/** @throws {StoreRefusal} with the simulator's sentence. */
 function expectOk(response: Response, text: string): void {
   if (response.ok) return;
   const reason = response.headers.get("cf-r2-error") ?? text;
-  throw new RangeError(reason || `R2 answered ${response.status}`);
+  if (response.status >= 500) throw new Error(reason || `R2 answered ${response.status}`);
+  throw new StoreRefusal(sentenceOf(reason));
+}
+
+/** The sentence in the simulator's error, which is JSON. */
+function sentenceOf(reason: string): string {
+  try {
+    return z.object({ message: z.string() }).parse(JSON.parse(reason)).message;
+  } catch {
+    return reason;
+  }
 }
