@@ -7,10 +7,18 @@ import { ENVIRONMENTS, defaultSettings } from "./topology.ts";
 
 const ACCOUNT_ID = "0123456789abcdef0123456789abcdef";
 
+/** Every key that a stack file must hold. */
+const COMPLETE = {
+  "strata:coldExpiryDays": "30",
+  "strata:backupExpiryDays": "90",
+  "strata:archiveCrons": '["7 * * * *"]',
+  "strata:queueRetentionSeconds": "345600",
+};
+
 /** What the parser says about a configuration that it refuses. */
 function faultsOf(stack: string, config: Record<string, string>, accountId?: string): readonly string[] {
   try {
-    parseStackConfig(stack, config, accountId);
+    parseStackConfig(stack, { ...COMPLETE, ...config }, accountId);
   } catch (error) {
     if (error instanceof StackConfigError) {
       return error.faults;
@@ -44,18 +52,21 @@ describe("a stack's configuration", () => {
     });
   });
 
-  test("falls back to the environment's defaults where the file says nothing", () => {
-    expect(parseStackConfig("production", {}, ACCOUNT_ID).settings).toEqual(defaultSettings("production"));
+  test.each(Object.keys(COMPLETE))("must hold %s", (key) => {
+    const config = Object.fromEntries(Object.entries(COMPLETE).filter(([name]) => name !== key));
+    expect(() => parseStackConfig("production", config, ACCOUNT_ID)).toThrow(`${key}: missing`);
   });
 
   test('reads "never" as cold objects that are kept for ever', () => {
-    const config = { "strata:coldExpiryDays": "never" };
+    const config = { ...COMPLETE, "strata:coldExpiryDays": "never" };
     expect(parseStackConfig("staging", config, ACCOUNT_ID).settings.coldExpiryDays).toBeNull();
   });
 
   test("prefers the stack file's account to the one in the environment", () => {
     const other = "f".repeat(32);
-    expect(parseStackConfig("staging", { "strata:accountId": other }, ACCOUNT_ID).accountId).toBe(other);
+    expect(
+      parseStackConfig("staging", { ...COMPLETE, "strata:accountId": other }, ACCOUNT_ID).accountId,
+    ).toBe(other);
   });
 
   test("leaves the keys of other programs alone", () => {
@@ -84,7 +95,8 @@ describe("a wrong configuration", () => {
   });
 
   test("names the stack, its file and the way to mend it", () => {
-    const parse = () => parseStackConfig("staging", { "strata:coldExpiryDays": "soon" }, ACCOUNT_ID);
+    const parse = () =>
+      parseStackConfig("staging", { ...COMPLETE, "strata:coldExpiryDays": "soon" }, ACCOUNT_ID);
     expect(parse).toThrow(
       [
         'Stack "staging" is configured wrongly (Pulumi.staging.yaml):',

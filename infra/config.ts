@@ -127,6 +127,9 @@ export function parseStackConfig(
   function read<T, D>(key: keyof typeof READERS, reader: z.ZodType<T>, otherwise: D): T | D {
     const text = config[prefix + key];
     if (text === undefined) {
+      if (key !== "accountId") {
+        faults.push(`${prefix}${key}: missing`);
+      }
       return otherwise;
     }
     const parsed = reader.safeParse(text);

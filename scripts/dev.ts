@@ -3,6 +3,7 @@ import path from "node:path";
 import { Command } from "commander";
 import pc from "picocolors";
 import { CliError, EXIT, messageOf } from "./lib/exit.ts";
+import { hintsOf } from "./lib/environment.ts";
 import { stateDirectory } from "./lib/local-state.ts";
 import { numberFlag } from "./lib/program.ts";
 import { humanProgress } from "./lib/progress.ts";
@@ -29,7 +30,7 @@ const tell = (line: string): void => {
 
 function tellError(error: unknown): void {
   tell(`${pc.red("✖")} ${messageOf(error)}`);
-  if (error instanceof CliError) for (const hint of error.hints) tell(`  ${hint}`);
+  if (error instanceof CliError) for (const hint of hintsOf(error, "local")) tell(`  ${hint}`);
 }
 
 const stop = new AbortController();

@@ -79,8 +79,13 @@ async function untilStopped(signal: AbortSignal): Promise<void> {
 async function main(): Promise<number> {
   const flags = program.parse().opts<Flags>();
   const stop = new AbortController();
+  // `on`, not `once`: with no listener left, a library's own handler would end the process at once.
   for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.once(name, () => stop.abort(new CliError(EXIT.cancelled, "The rehearsal was cancelled.")));
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(EXIT.cancelled);
+      process.stderr.write("\nStopping; press again to stop at once.\n");
+      stop.abort(new CliError(EXIT.cancelled, "The rehearsal was cancelled."));
+    });
   }
 
   let progress = (_line: string): void => {};
@@ -142,7 +147,9 @@ async function main(): Promise<number> {
           "",
           "Still running; Ctrl-C stops it.",
           ...urls,
-          `  In another terminal: STRATA_STATE_DIRECTORY=${flags.directory} npm run status -- --env local`,
+          `  API key ${rehearsal.apiKey}`,
+          "  For status, rollback and releases in another terminal:",
+          `    export STRATA_STATE_DIRECTORY=${flags.directory}`,
           "",
         ].join("\n"),
       );

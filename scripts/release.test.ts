@@ -305,6 +305,24 @@ export default { ...hub, async fetch(request, env, ctx) { ${body} } };
     expect(ended.stderr).toContain("No local cloud is running");
   });
 
+  it("takes the stack down, objects and all, and lists what survives", async () => {
+    const { apiUrl, accountId, apiToken } = run.cloud;
+    const buckets = `${apiUrl}/accounts/${accountId}/r2/buckets`;
+    const headers = { authorization: `Bearer ${apiToken}` };
+    const cold = run.context.topology.r2.cold.name;
+    await fetch(`${buckets}/${cold}/objects/flights/2001/a.avro`, { method: "PUT", headers, body: "x" });
+
+    const ended = await runScript("destroy", ["--env", "local"], {
+      env: { STRATA_STATE_DIRECTORY: run.directory },
+    });
+    printed.push(ended.stdout, ended.stderr);
+
+    expect(ended.stderr).toContain("Destroyed the local stack");
+    expect(ended.stderr).toContain("r2-cold-lifecycle: ");
+    expect(ended.exitCode).toBe(EXIT.ok);
+    expect((await fetch(`${buckets}/${cold}`, { headers })).status).toBe(404);
+  });
+
   it("has printed no secret in all of that", () => {
     const all = printed.join("\n");
     for (const secret of [run.cloud.apiToken, ...Object.values(run.context.secrets)]) {

@@ -1,11 +1,13 @@
 /** Taking a stack down: the local one inline, staging behind a guard, production not at all. */
 import { spawn } from "node:child_process";
 import path from "node:path";
-import type { Environment } from "../../infra/topology.ts";
+import { z } from "zod";
+import { topology, type Environment } from "../../infra/topology.ts";
 import type { ChangeSummary } from "./engine-run.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { readLocalCloud } from "./local-state.ts";
-import type { Tools } from "./local-stack.ts";
+import type { LocalAccount, Tools } from "./local-stack.ts";
+import { requireLoopback } from "../../tools/localcloud/src/provider/index.ts";
 import { destroyLocal, localStackDirectory, type Survivor } from "./provision.ts";
 
 /** How to let go of what is protected; `--all` is every resource of the stack. */
@@ -69,13 +71,35 @@ export async function destroyRunningLocal(
   onProgress: (line: string) => void,
 ): Promise<Tools & { summary: ChangeSummary; survivors: readonly Survivor[] }> {
   const { apiUrl, accountId, apiToken } = await readLocalCloud(directory);
-  return destroyLocal({
-    apiUrl,
-    accountId,
-    apiToken,
-    stateDirectory: localStackDirectory(directory),
-    onProgress,
-  });
+  const account = { apiUrl, accountId, apiToken };
+  // A bucket that holds objects cannot be deleted; here they are nobody's only copy.
+  for (const { name } of Object.values(topology("local").r2)) {
+    const objects = await emptyBucket(account, name);
+    if (objects > 0) onProgress(`empty ${name} (${objects} objects)`);
+  }
+  return destroyLocal({ ...account, stateDirectory: localStackDirectory(directory), onProgress });
+}
+
+const objectsSchema = z.object({ result: z.array(z.object({ key: z.string() })) });
+
+/** @returns how many objects were deleted; 0 when there is no such bucket */
+async function emptyBucket({ apiUrl, accountId, apiToken }: LocalAccount, bucket: string): Promise<number> {
+  requireLoopback(apiUrl);
+  const objects = `${apiUrl}/accounts/${accountId}/r2/buckets/${bucket}/objects`;
+  const headers = { authorization: `Bearer ${apiToken}` };
+  for (let deleted = 0; ;) {
+    const response = await fetch(objects, { headers });
+    if (response.status === 404) return deleted;
+    if (!response.ok) throw new CliError(EXIT.failed, `The objects of ${bucket} cannot be listed`);
+    const { result } = objectsSchema.parse(await response.json());
+    if (result.length === 0) return deleted;
+    for (const { key } of result) {
+      const url = `${objects}/${key.split("/").map(encodeURIComponent).join("/")}`;
+      const answer = await fetch(url, { method: "DELETE", headers });
+      if (!answer.ok) throw new CliError(EXIT.failed, `${key} in ${bucket} cannot be deleted`);
+      deleted += 1;
+    }
+  }
 }
 
 /**

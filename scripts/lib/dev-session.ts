@@ -1,7 +1,7 @@
 /** A local cloud with everything released on it, which follows the sources. */
-import { watch, type FSWatcher } from "node:fs";
 import path from "node:path";
 import { startLocalCloud, type LocalCloud } from "@strata/localcloud";
+import { watch, type FSWatcher } from "chokidar";
 import { topology, WORKER_KEYS, type WorkerKey } from "../../infra/topology.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import { openContext, secretNames, type ReleaseContext } from "./environment.ts";
@@ -82,13 +82,38 @@ async function releaseChanged(context: ReleaseContext, changes: ReadonlySet<DevT
   if (changes.has("hub")) await releaseHub(context, { direct: true });
 }
 
-function watchSources(root: string, queue: ChangeQueue<DevTarget>): readonly FSWatcher[] {
-  return WATCHED.map(({ folder }) =>
-    watch(path.join(root, folder), { recursive: true }, (_, name) => {
-      const target = name === null ? null : targetOf(path.posix.join(folder, name.replaceAll(path.sep, "/")));
-      if (target !== null) queue.add(target);
-    }),
+/**
+ * Watches the sources below `root`. Node's own recursive watch loses a file
+ * that an editor replaces, which is how many of them save.
+ *
+ * @param onChange told what a change is a change of, as soon as this has resolved
+ * @param onError told what ends the watch of a file or a folder after that
+ * @throws what keeps the watch from starting, such as the system's limit of watches
+ */
+export async function watchSources(
+  root: string,
+  onChange: (target: DevTarget) => void,
+  onError: (error: unknown) => void,
+): Promise<FSWatcher> {
+  const target = (file: string): DevTarget | null =>
+    targetOf(path.relative(root, file).replaceAll(path.sep, "/"));
+  const watcher = watch(
+    WATCHED.map(({ folder }) => path.join(root, folder)),
+    { ignoreInitial: true, ignored: (file, stats) => stats?.isFile() === true && target(file) === null },
   );
+  watcher.on("all", (_, file) => {
+    const changed = target(file);
+    if (changed !== null) onChange(changed);
+  });
+  const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+  watcher.once("ready", resolve).once("error", reject);
+  try {
+    await ready;
+  } catch (error) {
+    await watcher.close();
+    throw error;
+  }
+  return watcher.off("error", reject).on("error", onError);
 }
 
 /**
@@ -111,7 +136,7 @@ export async function startDev(options: DevOptions): Promise<DevSession> {
         await releaseChanged(context, changes).catch(options.onError);
       },
     });
-    const watchers = watchSources(root, queue);
+    const watcher = await watchSources(root, (target) => queue.add(target), options.onError);
     const urls = await Promise.all(WORKER_KEYS.map(async (key) => [key, await context.url(key)] as const));
     const urlOf = (wanted: WorkerKey): string => urls.find(([key]) => key === wanted)?.[1] ?? "";
     return {
@@ -123,7 +148,7 @@ export async function startDev(options: DevOptions): Promise<DevSession> {
       },
       apiKey: context.secrets["BOOTSTRAP_API_KEY"] ?? "",
       stop: async () => {
-        for (const watcher of watchers) watcher.close();
+        await watcher.close();
         await queue.close();
         await stopCloud();
       },

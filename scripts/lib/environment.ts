@@ -1,6 +1,7 @@
 /** Everything that a release needs to know about the environment that it goes to. */
 import { createHash } from "node:crypto";
 import path from "node:path";
+import { z } from "zod";
 import {
   topology,
   WORKER_KEYS,
@@ -11,7 +12,7 @@ import {
 import { systemClock, type Clock } from "./clock.ts";
 import { openCloudflareApi, type CloudflareAccount, type CloudflareApi } from "./cloudflare-api.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { localSecrets, readLocalCloud, stateDirectory } from "./local-state.ts";
+import { localSecrets, readLocalCloud, stateDirectory, type LocalCloud } from "./local-state.ts";
 import type { ReleaseEvent } from "./release-events.ts";
 import { writeConfigs, type ResourceIds } from "./render.ts";
 import { createWrangler, type Wrangler } from "./wrangler.ts";
@@ -145,6 +146,48 @@ async function provisionedIds(environment: Environment, directory: string): Prom
   return readOutputs(environment, localStackDirectory(directory));
 }
 
+/** Where `npm run rehearse` keeps its state unless told otherwise, below the repository. */
+const REHEARSAL_DIRECTORY = ".strata/rehearsal";
+
+async function rehearsalRuns(root: string): Promise<boolean> {
+  try {
+    await readLocalCloud(path.join(root, REHEARSAL_DIRECTORY));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The running local cloud; when there is none, a rehearsal that runs elsewhere is pointed out. */
+async function openLocalCloud(root: string, env: NodeJS.ProcessEnv): Promise<LocalCloud> {
+  try {
+    return await readLocalCloud(stateDirectory(root, env));
+  } catch (error) {
+    const chosen = variable(env, "STRATA_STATE_DIRECTORY") !== undefined;
+    if (!(error instanceof CliError) || chosen || !(await rehearsalRuns(root))) throw error;
+    const { exitCode, message, hints, data } = error;
+    const rehearsal = `A rehearsal is running: export STRATA_STATE_DIRECTORY=${REHEARSAL_DIRECTORY}`;
+    throw new CliError(exitCode, message, { hints: [rehearsal, ...hints], data, cause: error });
+  }
+}
+
+/** Code of the API for a database that is not there. */
+const DATABASE_NOT_FOUND = 7_404;
+const databaseGone = z.object({
+  status: z.literal(404),
+  errors: z
+    .array(z.object({ code: z.number() }))
+    .refine((errors) => errors.some(({ code }) => code === DATABASE_NOT_FOUND)),
+});
+
+/** The hints of an error, with the way on when what was provisioned has been destroyed since. */
+export function hintsOf({ hints, cause }: CliError, environment: Environment): readonly string[] {
+  if (!databaseGone.safeParse(cause).success) return hints;
+  const again =
+    environment === "local" ? "restart npm run dev" : `npx pulumi up --refresh --stack ${environment}`;
+  return [...hints, `What was provisioned is gone; provision again: ${again}`];
+}
+
 /**
  * Resolves an environment from the process's variables, the provisioned stack
  * and, for `local`, the files of the running local cloud.
@@ -166,7 +209,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Rele
   };
 
   if (environment === "local") {
-    const cloud = await readLocalCloud(directory);
+    const cloud = await openLocalCloud(root, env);
     const secrets = { ...(await localSecrets(directory, names)), ...secretsOf(env, names) };
     const ids = await provisionedIds(environment, directory);
     return openContext({ ...rest, ids, account: cloud, secrets, urls: cloud.urls });

@@ -44,6 +44,13 @@ describe("a gate", () => {
     expect(read(state({}, 50), DEFAULT_GATE.intervalMs - 1).verdict).toBe("waiting");
   });
 
+  it("tells what it waits for: the sample, and the time that must pass at least", () => {
+    const policy = { ...DEFAULT_GATE, intervalMs: 2_000, minSample: 400 };
+    expect(read(state({}, 12), 3_000, policy).reason).toBe(
+      "12 canary requests, 0 errors (0.0 %); 400 needed, 3 s (at least 2 s)",
+    );
+  });
+
   it("counts reads and writes together", () => {
     expect(read(state({}, 20, 30), DEFAULT_GATE.intervalMs)).toMatchObject({ verdict: "pass", requests: 50 });
   });

@@ -69,6 +69,6 @@ export function readGate(
   }
   return reading(
     "waiting",
-    `${seen}; ${policy.minSample} needed, ${seconds(elapsedMs)} of ${seconds(policy.intervalMs)}`,
+    `${seen}; ${policy.minSample} needed, ${seconds(elapsedMs)} (at least ${seconds(policy.intervalMs)})`,
   );
 }

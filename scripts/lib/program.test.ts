@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { durationFlag, numberFlag, withEnvironment } from "./program.ts";
+import type { PlanEvent } from "./release-events.ts";
+import { besideJson, durationFlag, numberFlag, withEnvironment } from "./program.ts";
 
 describe("a duration on the command line", () => {
   it("has a unit", () => {
@@ -31,5 +32,25 @@ describe("a hint", () => {
       "npm run release:archiver -- --env local first",
     );
     expect(withEnvironment("npm run rehearse -- --keep", "local")).toBe("npm run rehearse -- --keep");
+  });
+});
+
+describe("a plan as data", () => {
+  const plan: PlanEvent = {
+    type: "plan",
+    environment: "local",
+    target: "hub",
+    tag: "v1",
+    dryRun: true,
+    steps: [],
+  };
+
+  it("is told to people, too, when a dry run has nothing to do", () => {
+    expect(besideJson(plan)).toBe("hub v1 → local: nothing to do, it serves already");
+  });
+
+  it("is left to the data when there is something to do, or when it is done", () => {
+    expect(besideJson({ ...plan, steps: [{ id: "deploy-hub", title: "Deploy" }] })).toBeNull();
+    expect(besideJson({ ...plan, dryRun: false })).toBeNull();
   });
 });

@@ -7,7 +7,7 @@ import { isCancel, text } from "@clack/prompts";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { ENVIRONMENTS, type Environment } from "../../infra/topology.ts";
-import { openEnvironment, type ReleaseContext } from "./environment.ts";
+import { hintsOf, openEnvironment, type ReleaseContext } from "./environment.ts";
 import { CliError, EXIT, messageOf, type ExitCode } from "./exit.ts";
 import { humanProgress, jsonProgress, type Progress } from "./progress.ts";
 import type { ReleaseEvent } from "./release-events.ts";
@@ -79,8 +79,17 @@ export function withEnvironment(hint: string, environment: Environment): string 
   );
 }
 
+/**
+ * What people must read although stdout carries the events as data; `null` for
+ * most events. Without it, a dry run with nothing to do looks like one that has.
+ */
+export function besideJson(event: ReleaseEvent): string | null {
+  if (event.type !== "plan" || !event.dryRun || event.steps.length > 0) return null;
+  return `${event.target} ${event.tag} → ${event.environment}: nothing to do, it serves already`;
+}
+
 function writeError(error: CliError, { env, json }: CommonFlags): void {
-  const hints = error.hints.map((hint) => withEnvironment(hint, env));
+  const hints = hintsOf(error, env).map((hint) => withEnvironment(hint, env));
   process.stderr.write(`${pc.red("✖")} ${error.message}\n`);
   for (const hint of hints) process.stderr.write(`  ${hint}\n`);
   if (!json) return;
@@ -176,7 +185,11 @@ export async function runProgram<F extends CommonFlags>(
   let exitCode: ExitCode = EXIT.ok;
   try {
     before(flags, args);
-    const onEvent = (event: ReleaseEvent): void => progress.onEvent(event);
+    const onEvent = (event: ReleaseEvent): void => {
+      progress.onEvent(event);
+      const line = flags.json ? besideJson(event) : null;
+      if (line !== null) process.stderr.write(`${line}\n`);
+    };
     const context = await openEnvironment({
       root,
       environment: flags.env,

@@ -1,8 +1,8 @@
 /** Provisioning on a machine without Pulumi's engine; with it: infra/engine.test.ts. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { defaultSettings, topology } from "../../infra/topology.ts";
 import { startTestCloud, type TestCloud } from "../../infra/test/cloud.ts";
 import { EXIT } from "./exit.ts";
@@ -15,6 +15,8 @@ import {
   type ProvisionOptions,
   type ProvisionResult,
 } from "./provision.ts";
+import { pinnedRoot, PULUMI_VERSION } from "./pulumi-cli.ts";
+import { temporaryDirectory } from "./test/temporary.ts";
 
 let cloud: TestCloud;
 let directory: string;
@@ -101,6 +103,56 @@ describe("the settings of the local stack", () => {
 });
 
 describe("the outputs of a stack", () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  /** Puts a CLI in Pulumi's home that answers `stack output` with a line of shell. */
+  async function pulumiThat(answers: string): Promise<void> {
+    const home = await temporaryDirectory();
+    vi.stubEnv("PULUMI_HOME", home);
+    const executable = path.join(pinnedRoot(), "bin", "pulumi");
+    await mkdir(path.dirname(executable), { recursive: true });
+    const script = `[ "$1" = version ] && { echo v${PULUMI_VERSION}; exit; }`;
+    await writeFile(executable, `#!/bin/sh\n${script}\n${answers}\n`);
+    await chmod(executable, 0o755);
+  }
+
+  test("are asked for with credentials that may be missing", async () => {
+    await pulumiThat('echo "error: PULUMI_ACCESS_TOKEN must be set for login" >&2; exit 3');
+    await expect(readOutputs("staging")).rejects.toMatchObject({
+      exitCode: EXIT.credentials,
+      hints: [expect.stringContaining("npx pulumi login"), expect.stringContaining("PULUMI_ACCESS_TOKEN")],
+    });
+  });
+
+  test.each([
+    ["that was created and never brought up", "echo '{}'"],
+    ["that does not exist", `echo "error: no stack named 'staging' found" >&2; exit 6`],
+  ])("%s are not there yet", async (_, answers) => {
+    await pulumiThat(answers);
+    await expect(readOutputs("staging")).rejects.toMatchObject({
+      name: "CliError",
+      exitCode: EXIT.failed,
+      message: '"staging" is not provisioned yet',
+      hints: expect.arrayContaining([expect.stringContaining("npx pulumi up --stack staging")]),
+    });
+  });
+
+  test("of an older program are refused with each fault and the way on", async () => {
+    await pulumiThat(`echo '{"accountId":"a"}'`);
+    await expect(readOutputs("staging")).rejects.toMatchObject({
+      name: "CliError",
+      message: expect.stringContaining("d1:"),
+      hints: [expect.stringContaining("npx pulumi up --stack staging")],
+    });
+  });
+
+  test("are not there in Pulumi's words when it fails otherwise", async () => {
+    await pulumiThat('echo "error: connection refused" >&2; exit 1');
+    await expect(readOutputs("staging")).rejects.toThrow("connection refused");
+  });
+
   test("that is not provisioned are missed with the way to get them", async () => {
     await expect(readOutputs("local", path.join(directory, "nowhere"))).rejects.toMatchObject({
       message: "The local cloud is not provisioned.",

@@ -10,7 +10,12 @@ import { promisify } from "node:util";
 import { YAML } from "zx";
 import { z } from "zod";
 import { StackConfigError, parseStackConfig } from "../../infra/config.ts";
-import { parseStackOutputs, stackOutputsSchema, type StackOutputs } from "../../infra/outputs.ts";
+import {
+  parseStackOutputs,
+  StackOutputsError,
+  stackOutputsSchema,
+  type StackOutputs,
+} from "../../infra/outputs.ts";
 import { topology, type Environment, type StackSettings, type Topology } from "../../infra/topology.ts";
 import { kindOf, requireLoopback } from "../../tools/localcloud/src/provider/index.ts";
 import { followEngine, runEngine, summarise, type ChangeSummary } from "./engine-run.ts";
@@ -274,6 +279,58 @@ export async function destroyLocal(
   return { ...tools, summary: summarise(result.summary.resourceChanges), survivors };
 }
 
+/** Exit codes of the Pulumi CLI. */
+const PULUMI_EXIT = { notLoggedIn: 3, noSuchStack: 6 } as const;
+
+function upHint(environment: Environment): string {
+  return `Provision it: npx pulumi up --stack ${environment}`;
+}
+
+function notProvisioned(
+  environment: Environment,
+  { hints = [], cause }: { readonly hints?: readonly string[]; readonly cause: unknown },
+): CliError {
+  return new CliError(EXIT.failed, `"${environment}" is not provisioned yet`, {
+    hints: [...hints, upHint(environment)],
+    cause,
+  });
+}
+
+/** What the CLI's refusal means to the user. */
+function unreadable(environment: Environment, error: unknown): CliError {
+  const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : messageOf(error);
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  switch (code) {
+    case PULUMI_EXIT.notLoggedIn:
+      return new CliError(EXIT.credentials, `Pulumi is not logged in: ${said}`, {
+        hints: ["Log in with: npx pulumi login", "Without a terminal, export PULUMI_ACCESS_TOKEN instead."],
+        cause: error,
+      });
+    case PULUMI_EXIT.noSuchStack:
+      return notProvisioned(environment, {
+        hints: [`Create the stack: npx pulumi stack init ${environment}`],
+        cause: error,
+      });
+    default:
+      return new CliError(EXIT.failed, `Pulumi could not read the outputs of "${environment}": ${said}`, {
+        hints: [`If it is not provisioned yet: npx pulumi up --stack ${environment}`],
+        cause: error,
+      });
+  }
+}
+
+/** @throws {CliError} when the stack was never brought up, or by an older program */
+function parseOwnOutputs(environment: Environment, outputs: unknown): StackOutputs {
+  try {
+    return parseStackOutputs(outputs, `Stack "${environment}"`);
+  } catch (error) {
+    if (!(error instanceof StackOutputsError)) throw error;
+    const empty = typeof outputs === "object" && outputs !== null && Object.keys(outputs).length === 0;
+    if (empty) throw notProvisioned(environment, { cause: error });
+    throw new CliError(EXIT.failed, error.message, { hints: [upHint(environment)], cause: error });
+  }
+}
+
 async function readStackOutputs(environment: Environment): Promise<unknown> {
   const cli = await findPulumiCli();
   if (cli === null) {
@@ -293,30 +350,27 @@ async function readStackOutputs(environment: Environment): Promise<unknown> {
     );
     return JSON.parse(stdout);
   } catch (error) {
-    const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : messageOf(error);
-    throw new CliError(EXIT.failed, `Pulumi could not read the outputs of "${environment}": ${said}`, {
-      hints: [`Provision it first: npx pulumi up --stack ${environment}`],
-      cause: error,
-    });
+    throw unreadable(environment, error);
   }
 }
 
 /**
  * The outputs of a provisioned environment.
  *
- * @throws {CliError} when it is not provisioned, or Pulumi cannot read it
+ * @throws {CliError} credentials, when Pulumi is not logged in; failed, when it
+ *   is not provisioned or Pulumi cannot read it
  */
 export async function readOutputs(
   environment: Environment,
   stackDirectory: string = localStackDirectory(),
 ): Promise<StackOutputs> {
   if (environment !== "local") {
-    return parseStackOutputs(await readStackOutputs(environment), `Stack "${environment}"`);
+    return parseOwnOutputs(environment, await readStackOutputs(environment));
   }
   const record = await readRecord(stackDirectory);
   if (record === null) {
     throw new CliError(EXIT.failed, "The local cloud is not provisioned.", {
-      hints: ["Provision it with: npm run dev, or npm run rehearse -- --keep"],
+      hints: ["Provision it with: npm run dev (restart it if it runs), or npm run rehearse -- --keep"],
     });
   }
   return record.outputs;

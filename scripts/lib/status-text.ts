@@ -61,7 +61,8 @@ export function statusText(report: StatusReport, now: number): string {
   return [
     ...rolloutText(report),
     "",
-    ...[hub, canary, archiver].flatMap((worker) => workerText(worker, now)),
+    // What the canary served before may be what was refused: its way back is nothing to offer.
+    ...[hub, { ...canary, rollbackTo: null }, archiver].flatMap((worker) => workerText(worker, now)),
     "",
     ...(pending.length === 0 ? ["all migrations are applied"] : pending),
   ].join("\n");

@@ -2,7 +2,7 @@
 import { createWriteStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { type LocalCloud, startLocalCloud } from "@strata/localcloud";
+import { type LocalCloud, readProcessFile, startLocalCloud } from "@strata/localcloud";
 import { topology } from "../../infra/topology.ts";
 import { openContext, secretNames, type ReleaseContext } from "../lib/environment.ts";
 import { CliError, EXIT } from "../lib/exit.ts";
@@ -75,13 +75,28 @@ export class Rehearsal {
     return { hub, docs: `${hub}/docs`, health: `${hub}/health`, api: cloud.apiUrl };
   }
 
+  /** The key that opens `/buffer` and `/read`. */
+  get apiKey(): string {
+    return this.#ready().secrets["BOOTSTRAP_API_KEY"] ?? "";
+  }
+
+  /** @throws {CliError} when another rehearsal runs in the directory */
   async startCloud(): Promise<string> {
     const { directory, port } = this.#options;
+    const cloudDirectory = path.join(directory, "cloud");
+    const other = readProcessFile(cloudDirectory);
+    if (other !== null) {
+      throw new CliError(EXIT.failed, `A rehearsal runs in ${directory} already (process ${other.pid})`, {
+        hints: [
+          "Stop it, or give this one a place of its own: npm run rehearse -- --directory .strata/second",
+        ],
+      });
+    }
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true });
     const log = createWriteStream(this.logFile, { flags: "a" });
     this.#cloud = await startLocalCloud({
-      directory: path.join(directory, "cloud"),
+      directory: cloudDirectory,
       port,
       log: (line) => log.write(`${line}\n`),
     });
