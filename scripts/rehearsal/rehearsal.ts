@@ -28,7 +28,7 @@ const QUIET_CLIENTS = 1;
 /** The lane router sees a new phase within this time, in milliseconds. */
 const PROPAGATION_MS = 2_000;
 /** Canary requests a phase must have seen: enough for the shares to mean something. */
-const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 400, 2: 1_900, 3: 300 };
+const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 330, 2: 1_600, 3: 300 };
 const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.1, 2: 0.7, 3: 0.3 };
 
 export interface RehearsalOptions {
