@@ -269,7 +269,7 @@ export class Rehearsal {
         { ...this.#ready(), onEvent: watch },
         {
           main: broken,
-          gate: { intervalMs: 30_000, minSample: 1_000_000, pollMs: 200 },
+          gate: { intervalMs: 30_000, minSample: 5_000, pollMs: 200 },
         },
       );
     } catch (error) {
