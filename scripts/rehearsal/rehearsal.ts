@@ -28,8 +28,25 @@ const QUIET_CLIENTS = 1;
 /** The lane router sees a new phase within this time, in milliseconds. */
 const PROPAGATION_MS = 2_000;
 /** Canary requests a phase must have seen: enough for the shares to mean something. */
-const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 330, 2: 1_600, 3: 300 };
-const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.1, 2: 0.7, 3: 0.3 };
+const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 320, 2: 1_450, 3: 300 };
+const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.03, 2: 0.7, 3: 0.3 };
+
+/** Tenants that are uploaded or read at once. */
+const TENANTS_AT_ONCE = 4;
+
+/** Like `Promise.all` over a map, with a bound. */
+async function mapInParallel<T, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+): Promise<readonly R[]> {
+  const queue = [...items];
+  const results: R[] = [];
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item));
+  };
+  await Promise.all(Array.from({ length: TENANTS_AT_ONCE }, worker));
+  return results;
+}
 
 export interface RehearsalOptions {
   readonly root: string;
@@ -167,14 +184,8 @@ export class Rehearsal {
     });
     this.#uploads = [...earthquakes, ...split];
     const client = this.#hub();
-    const queue = [...this.#uploads];
-    const worker = async (): Promise<void> => {
-      for (let upload = queue.shift(); upload !== undefined; upload = queue.shift()) {
-        const bytes = await client.upload(upload);
-        this.#jsonBytes += bytes;
-      }
-    };
-    await Promise.all(Array.from({ length: 4 }, worker));
+    const sizes = await mapInParallel(this.#uploads, (upload) => client.upload(upload));
+    this.#jsonBytes = sizes.reduce((total, bytes) => total + bytes, 0);
     const records = this.#uploads.reduce((total, upload) => total + upload.records.length, 0);
     return `${records} records of ${this.#uploads.length} tenants, ${(this.#jsonBytes / 1e6).toFixed(2)} MB of JSON`;
   }
@@ -199,13 +210,12 @@ export class Rehearsal {
 
     let hot = 0;
     let cold = 0;
-    const parts = [];
-    for (const { upload, extra } of expected.values()) {
+    const parts = await mapInParallel([...expected.values()], async ({ upload, extra }) => {
       const back = await client.readAll(upload.table, upload.datasetId);
       hot += back.hot;
       cold += back.cold;
-      parts.push(compareRecords([...upload.records, ...extra.map(({ record }) => record)], back.records));
-    }
+      return compareRecords([...upload.records, ...extra.map(({ record }) => record)], back.records);
+    });
     const total = addComparisons(parts);
     this.#measures.records = { ...total, hot, cold };
     if (total.lost > 0 || total.doubled > 0) {
