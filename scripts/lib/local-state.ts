@@ -4,11 +4,12 @@
  * the state directory, readable by their owner only.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { WORKER_KEYS } from "../../infra/topology.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { writeJson } from "./json-file.ts";
 
 const localCloudSchema = z.strictObject({
   /** Base of its REST API, `http://127.0.0.1:<port>/client/v4`. */
@@ -38,13 +39,6 @@ function localFile(directory: string, name: string): string {
   return path.join(directory, "local", name);
 }
 
-async function writePrivately(file: string, value: unknown): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const draft = `${file}.${process.pid}.tmp`;
-  await writeFile(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: OWNER_ONLY });
-  await rename(draft, file);
-}
-
 async function readIfThere(file: string): Promise<string | null> {
   try {
     return await readFile(file, "utf8");
@@ -65,7 +59,7 @@ function isAlive(pid: number): boolean {
 
 /** Says where the local cloud of this state directory listens. */
 export async function writeLocalCloud(directory: string, cloud: LocalCloud): Promise<void> {
-  await writePrivately(localFile(directory, "cloud.json"), localCloudSchema.parse(cloud));
+  await writeJson(localFile(directory, "cloud.json"), localCloudSchema.parse(cloud), OWNER_ONLY);
 }
 
 /** To be called when the local cloud stops. */
@@ -128,6 +122,6 @@ export async function localSecrets(
     missing.map((name) => [name, randomBytes(SECRET_BYTES).toString("base64url")]),
   );
   const secrets = { ...kept, ...made };
-  await writePrivately(file, secrets);
+  await writeJson(file, secrets, OWNER_ONLY);
   return secrets;
 }

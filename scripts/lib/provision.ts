@@ -3,7 +3,7 @@
  * outputs of every stack.
  */
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -20,6 +20,7 @@ import { topology, type Environment, type StackSettings, type Topology } from ".
 import { kindOf, requireLoopback } from "../../tools/localcloud/src/provider/index.ts";
 import { followEngine, runEngine, summarise, type ChangeSummary } from "./engine-run.ts";
 import { CliError, EXIT, messageOf } from "./exit.ts";
+import { writeJson } from "./json-file.ts";
 import { stateDirectory } from "./local-state.ts";
 import { openLocalStack, type LocalAccount, type LocalStack, type Tools } from "./local-stack.ts";
 import { provisionOnce } from "./provision-once.ts";
@@ -139,10 +140,7 @@ async function readRecord(stackDirectory: string): Promise<z.infer<typeof record
 }
 
 async function writeRecord(stackDirectory: string, tools: Tools, outputs: StackOutputs): Promise<void> {
-  const file = outputsFile(stackDirectory);
-  await mkdir(stackDirectory, { recursive: true });
-  await writeFile(`${file}.new`, `${JSON.stringify({ ...tools, outputs }, null, 2)}\n`);
-  await rename(`${file}.new`, file);
+  await writeJson(outputsFile(stackDirectory), { ...tools, outputs });
 }
 
 /** Creates everything once, or repeats what the first time returned. */

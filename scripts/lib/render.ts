@@ -4,10 +4,9 @@
  * config format. Crons are left out on purpose: Pulumi owns them, and an absent
  * `triggers` leaves them alone.
  */
-import { randomUUID } from "node:crypto";
-import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Binding, D1Key, KvKey, Topology, Worker, WorkerKey } from "../../infra/topology.ts";
+import { writeJson } from "./json-file.ts";
 
 /** Ids that only exist once a stack is provisioned. */
 export interface ResourceIds {
@@ -131,13 +130,10 @@ export async function writeConfigs(
   ids: ResourceIds,
 ): Promise<Readonly<Record<WorkerKey, string>>> {
   const directory = configDirectory(root, environment);
-  await mkdir(directory, { recursive: true });
   const write = async (key: WorkerKey): Promise<string> => {
     const file = configFile(root, environment, key);
     const config = renderWorker(topology, key, ids, { root, directory });
-    const draft = `${file}.${randomUUID()}.tmp`;
-    await writeFile(draft, `${JSON.stringify(config, null, 2)}\n`);
-    await rename(draft, file);
+    await writeJson(file, config);
     return file;
   };
   const [archiver, canary, hub] = await Promise.all([write("archiver"), write("hub-canary"), write("hub")]);

@@ -15,6 +15,7 @@ import { rollback } from "../lib/rollback.ts";
 import { addComparisons, compareRecords } from "./compare.ts";
 import { type Upload, loadEarthquakes, loadFlights } from "./datasets.ts";
 import { HubClient } from "./hub-client.ts";
+import { mapInParallel } from "./map-in-parallel.ts";
 import { queueDrained } from "./queue-drain.ts";
 import { measurePhase, type PhaseMeasure, type RehearsalReport } from "./report.ts";
 import { type PendingWrite, Traffic } from "./traffic.ts";
@@ -33,20 +34,6 @@ const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.03, 2: 0.7, 3
 
 /** Tenants that are uploaded or read at once. */
 const TENANTS_AT_ONCE = 4;
-
-/** Like `Promise.all` over a map, with a bound. */
-async function mapInParallel<T, R>(
-  items: readonly T[],
-  work: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const queue = [...items];
-  const results: R[] = [];
-  const worker = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item));
-  };
-  await Promise.all(Array.from({ length: TENANTS_AT_ONCE }, worker));
-  return results;
-}
 
 export interface RehearsalOptions {
   readonly root: string;
@@ -184,7 +171,7 @@ export class Rehearsal {
     });
     this.#uploads = [...earthquakes, ...split];
     const client = this.#hub();
-    const sizes = await mapInParallel(this.#uploads, (upload) => client.upload(upload));
+    const sizes = await mapInParallel(this.#uploads, TENANTS_AT_ONCE, (upload) => client.upload(upload));
     this.#jsonBytes = sizes.reduce((total, bytes) => total + bytes, 0);
     const records = this.#uploads.reduce((total, upload) => total + upload.records.length, 0);
     return `${records} records of ${this.#uploads.length} tenants, ${(this.#jsonBytes / 1e6).toFixed(2)} MB of JSON`;
@@ -210,7 +197,7 @@ export class Rehearsal {
 
     let hot = 0;
     let cold = 0;
-    const parts = await mapInParallel([...expected.values()], async ({ upload, extra }) => {
+    const parts = await mapInParallel([...expected.values()], TENANTS_AT_ONCE, async ({ upload, extra }) => {
       const back = await client.readAll(upload.table, upload.datasetId);
       hot += back.hot;
       cold += back.cold;

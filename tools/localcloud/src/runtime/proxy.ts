@@ -92,16 +92,14 @@ async function sendBody(
   for (const event of ["response", "close"]) upstream.once(event, stop);
   try {
     // Left open when the loop ends early: what remains is read to its end, so that the client reads the answer.
-    let first = true;
-    let pauseMs = FIRST_PAUSE_MS;
+    let pauseMs = 0;
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      if (!first) {
+      if (pauseMs > 0) {
         await setTimeout(pauseMs);
-        pauseMs = BODY_PAUSE_MS;
         // Sockets are read between a timer and an immediate: what has arrived is known before the write.
         await setImmediate();
       }
-      first = false;
+      pauseMs = pauseMs === 0 ? FIRST_PAUSE_MS : BODY_PAUSE_MS;
       if (isAnswered() || upstream.destroyed) break;
       if (!upstream.write(chunk)) {
         await once(upstream, "drain", { signal: ended.signal }).catch(() => undefined);
