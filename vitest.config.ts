@@ -8,40 +8,13 @@ const root = import.meta.dirname;
 const configs = await writeConfigs(root, "test", topology("local"), placeholderIds());
 const TEST_SECRETS = { BOOTSTRAP_API_KEY: "test-api-key", ADMIN_TOKEN: "test-admin-token" };
 
-/** Service bindings of the hub under test: each answers what the test puts in its place. */
-const stub = (name: string, script: string) => ({
+/** Service bindings of the hub under test. */
+const stub = (name: string, scriptPath: string) => ({
   name,
   modules: true,
-  script,
+  scriptPath: path.join(root, scriptPath),
   compatibilityDate: topology("local").compatibilityDate,
 });
-
-const CANARY_STUB = `export default { fetch(request) {
-  const url = new URL(request.url);
-  const status = Number(url.searchParams.get("canary-status") ?? 200);
-  return Response.json({ lane: "canary", path: url.pathname }, { status });
-} };`;
-
-const ARCHIVER_STUB = `import { WorkerEntrypoint } from "cloudflare:workers";
-export default { fetch: () => new Response("archiver") };
-export class ArchiveService extends WorkerEntrypoint {
-  ingest(request) {
-    if (request.table === "down") return { ok: false, reason: "queue-unavailable", retryAfterSeconds: 5 };
-    if (request.table !== "flights") return { ok: false, reason: "unknown-table", tables: ["flights"] };
-    const faults = request.records.flatMap((record, index) =>
-      typeof record?.delay === "number" ? [] : [{ path: "/records/" + index + "/delay", message: "must be an int" }]);
-    if (faults.length > 0) return { ok: false, reason: "invalid", faults, faultCount: faults.length };
-    return { ok: true, accepted: request.records.length, messages: 1, bytes: 10 };
-  }
-  read(request) {
-    if (request.table !== "flights") return { ok: false, reason: "unknown-table", tables: ["flights"] };
-    return { ok: true, records: [{ time: request.from, delay: 1 }], nextCursor: null, hot: 1, cold: 0, rangeReads: 0 };
-  }
-  archive() { return { ran: true, files: 1, blocks: 1, records: 1, hotRows: 1, coldBytes: 100, remaining: 0 }; }
-  stats() { return { hot: { rows: 0, records: 0, bytes: 0 }, cold: { files: 0, blocks: 0, records: 0, bytes: 0 } }; }
-  health() { return { version: { id: "v", tag: "t" }, bindings: { DB: "ok" }, tables: ["flights"] }; }
-  tables() { return ["flights"]; }
-}`;
 
 /** Tests that run on Node; many of them start real programs, hence the bound. */
 const nodeProject = (name: string, folder: string) => ({
@@ -59,6 +32,7 @@ export default defineConfig({
       nodeProject("scripts", "scripts"),
       nodeProject("localcloud", "tools/localcloud"),
       nodeProject("conformance", "archiver/conformance"),
+      nodeProject("bench", "bench"),
       {
         plugins: [
           cloudflareTest({
@@ -70,8 +44,8 @@ export default defineConfig({
                 TEST_MIGRATIONS: await readD1Migrations(path.join(root, "migrations/hub")),
               },
               workers: [
-                stub(workers["hub-canary"].name, CANARY_STUB),
-                stub(workers.archiver.name, ARCHIVER_STUB),
+                stub(workers["hub-canary"].name, "worker/test/canary-stub.js"),
+                stub(workers.archiver.name, "worker/test/archiver-stub.js"),
               ],
             },
           }),

@@ -3,6 +3,6 @@ import { defineConfig } from "drizzle-kit";
 /** `npx drizzle-kit generate --config archiver/drizzle.config.ts --name <what changed>`, from the repository's root. */
 export default defineConfig({
   dialect: "sqlite",
-  schema: ["archiver/src/buffer/schema.ts", "archiver/src/archive/schema.ts"],
+  schema: "archiver/src/*/schema.ts",
   out: "migrations/archive",
 });

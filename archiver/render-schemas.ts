@@ -7,9 +7,9 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-const FOLDER = path.join(import.meta.dirname, "schemas");
-const MODULE = path.join(import.meta.dirname, "src/tables/schemas.generated.ts");
-const VERSION_FILE = /^v([1-9]\d*)\.avsc$/;
+export const FOLDER = path.join(import.meta.dirname, "schemas");
+export const MODULE = path.join(import.meta.dirname, "src/tables/schemas.generated.ts");
+export const VERSION_FILE = /^v([1-9]\d*)\.avsc$/;
 
 interface SchemaFile {
   readonly table: string;
@@ -17,16 +17,16 @@ interface SchemaFile {
   readonly schema: unknown;
 }
 
-async function schemaFiles(): Promise<readonly SchemaFile[]> {
-  const folders = (await readdir(FOLDER, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+async function schemaFiles(folder: string): Promise<readonly SchemaFile[]> {
+  const folders = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
   const files = await Promise.all(
     folders.map(async ({ name: table }) => {
-      const names = await readdir(path.join(FOLDER, table));
+      const names = await readdir(path.join(folder, table));
       return Promise.all(
         names.map(async (name): Promise<SchemaFile> => {
           const version = VERSION_FILE.exec(name)?.[1];
           if (version === undefined) throw new Error(`schemas/${table}/${name} is not named v<n>.avsc`);
-          const text = await readFile(path.join(FOLDER, table, name), "utf8");
+          const text = await readFile(path.join(folder, table, name), "utf8");
           return { table, version: Number(version), schema: JSON.parse(text) };
         }),
       );
@@ -37,21 +37,16 @@ async function schemaFiles(): Promise<readonly SchemaFile[]> {
     .sort((a, b) => (a.table === b.table ? a.version - b.version : a.table < b.table ? -1 : 1));
 }
 
-/** The text of the module as the schema files have it now. */
-export async function renderSchemas(): Promise<string> {
-  const entries = (await schemaFiles()).map(
+/** The text of the module as the schema files of a folder have it now. */
+export async function renderSchemas(folder = FOLDER): Promise<string> {
+  const entries = (await schemaFiles(folder)).map(
     (file) => `  ${JSON.stringify(file, null, 2).replaceAll("\n", "\n  ")},\n`,
   );
   return [
     "// Generated from archiver/schemas by `npm run render:schemas`. Do not edit.\n",
-    'import type { SchemaSource } from "./registry.ts";\n\n',
+    'import type { SchemaSource } from "../avro/index.ts";\n\n',
     `export const SCHEMAS: readonly SchemaSource[] = [\n${entries.join("")}];\n`,
   ].join("");
-}
-
-/** The module as it stands in the repository. */
-export async function renderedSchemas(): Promise<string> {
-  return readFile(MODULE, "utf8");
 }
 
 if (import.meta.main) await writeFile(MODULE, await renderSchemas());

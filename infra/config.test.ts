@@ -13,6 +13,11 @@ const COMPLETE = {
   "strata:backupExpiryDays": "90",
   "strata:archiveCrons": '["7 * * * *"]',
   "strata:queueRetentionSeconds": "345600",
+  "strata:hotWindowSeconds": "900",
+  "strata:archiveBlockBytes": "65536",
+  "strata:archiveFileBytes": "4194304",
+  "strata:archiveCodec": "deflate",
+  "strata:genericTables": "refuse",
 };
 
 /** What the parser says about a configuration that it refuses. */
@@ -38,6 +43,11 @@ describe("a stack's configuration", () => {
         "strata:backupExpiryDays": "120",
         "strata:archiveCrons": '["7 * * * *","0 3 * * SUN"]',
         "strata:queueRetentionSeconds": "86400",
+        "strata:hotWindowSeconds": "0",
+        "strata:archiveBlockBytes": "32768",
+        "strata:archiveFileBytes": "8388608",
+        "strata:archiveCodec": "zstandard",
+        "strata:genericTables": "allow",
       },
       undefined,
     );
@@ -49,6 +59,11 @@ describe("a stack's configuration", () => {
       backupExpiryDays: 120,
       archiveCrons: ["7 * * * *", "0 3 * * SUN"],
       queueRetentionSeconds: 86_400,
+      hotWindowSeconds: 0,
+      archiveBlockBytes: 32_768,
+      archiveFileBytes: 8_388_608,
+      archiveCodec: "zstandard",
+      genericTables: "allow",
     });
   });
 
@@ -81,6 +96,8 @@ describe("a wrong configuration", () => {
       "strata:backupExpiryDays": "0",
       "strata:archiveCrons": "hourly",
       "strata:queueRetentionSeconds": "30",
+      "strata:archiveCodec": "zip",
+      "strata:genericTables": "yes",
       "strata:colour": "blue",
     });
 
@@ -90,6 +107,8 @@ describe("a wrong configuration", () => {
       "strata:backupExpiryDays",
       "strata:archiveCrons",
       "strata:queueRetentionSeconds",
+      "strata:archiveCodec",
+      "strata:genericTables",
       "strata:accountId",
     ]);
   });
@@ -114,6 +133,20 @@ describe("a wrong configuration", () => {
     ["1e3", "exponents are not how people write days"],
   ])("refuses %s as a number of days: %s", (days) => {
     expect(faultsOf("staging", { "strata:backupExpiryDays": days }, ACCOUNT_ID)).toHaveLength(1);
+  });
+
+  test.each([
+    ["hotWindowSeconds", "2592001", "seconds from 0 to 2592000"],
+    ["archiveBlockBytes", "1023", "bytes from 1024 to 1048576"],
+    ["archiveBlockBytes", "1048577", "bytes from 1024 to 1048576"],
+    ["archiveFileBytes", "65535", "bytes from 65536 to 8388608"],
+    ["archiveFileBytes", "8388609", "bytes from 65536 to 8388608"],
+    ["archiveCodec", "snappy", "one of deflate, zstandard, null"],
+    ["genericTables", "maybe", "one of allow, refuse"],
+  ])("refuses a %s of %s: it is %s", (key, value, reason) => {
+    expect(faultsOf("staging", { [`strata:${key}`]: value }, ACCOUNT_ID)).toEqual([
+      expect.stringContaining(reason),
+    ]);
   });
 
   test.each([

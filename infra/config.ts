@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { ENVIRONMENTS, defaultSettings, type Environment, type StackSettings } from "./topology.ts";
+import {
+  ARCHIVE_CODECS,
+  ENVIRONMENTS,
+  GENERIC_TABLES,
+  defaultSettings,
+  type Environment,
+  type StackSettings,
+} from "./topology.ts";
 
 /** Namespace of the blueprint's own keys in the `Pulumi.<stack>.yaml` files. */
 export const CONFIG_NAMESPACE = "strata";
@@ -28,20 +35,28 @@ export class StackConfigError extends Error {
   }
 }
 
-const MAX_DAYS = 36_500;
+const DAYS = { min: 1, max: 36_500 } as const;
 /** Queues keep a message between one minute and fourteen days. */
 const RETENTION_SECONDS = { min: 60, max: 1_209_600 } as const;
+/** What the archiver takes (archiver/src/settings.ts): a stack that it would refuse is not provisioned. */
+const HOT_WINDOW_SECONDS = { min: 0, max: 2_592_000 } as const;
+const BLOCK_BYTES = { min: 1_024, max: 1_048_576 } as const;
+const FILE_BYTES = { min: 65_536, max: 8_388_608 } as const;
 const ACCOUNT_ID = /^[0-9a-f]{32}$/;
 const CRON_FIELD = /^[\dA-Za-z*,/#LW-]+$/;
 
 /** Reads a whole number from its decimal notation, which is how Pulumi hands over every scalar. */
-function integer(what: string, min: number, max: number) {
+function integer(what: string, { min, max }: { readonly min: number; readonly max: number }) {
   const error = `must be a whole number of ${what} from ${min} to ${max}`;
   return z
     .string()
     .regex(/^\d{1,9}$/, { error })
     .transform(Number)
     .refine((value) => value >= min && value <= max, { error });
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, { error: `must be one of ${values.join(", ")}` });
 }
 
 function isCron(expression: string): boolean {
@@ -74,12 +89,17 @@ const cronList = z
 
 /** One reader a key: text as Pulumi hands it over → the typed value. */
 const READERS = {
-  coldExpiryDays: z.union([z.literal("never").transform(() => null), integer("days", 1, MAX_DAYS)], {
-    error: `must be a whole number of days from 1 to ${MAX_DAYS}, or "never"`,
+  coldExpiryDays: z.union([z.literal("never").transform(() => null), integer("days", DAYS)], {
+    error: `must be a whole number of days from ${DAYS.min} to ${DAYS.max}, or "never"`,
   }),
-  backupExpiryDays: integer("days", 1, MAX_DAYS),
+  backupExpiryDays: integer("days", DAYS),
   archiveCrons: cronList,
-  queueRetentionSeconds: integer("seconds", RETENTION_SECONDS.min, RETENTION_SECONDS.max),
+  queueRetentionSeconds: integer("seconds", RETENTION_SECONDS),
+  hotWindowSeconds: integer("seconds", HOT_WINDOW_SECONDS),
+  archiveBlockBytes: integer("bytes", BLOCK_BYTES),
+  archiveFileBytes: integer("bytes", FILE_BYTES),
+  archiveCodec: oneOf(ARCHIVE_CODECS),
+  genericTables: oneOf(GENERIC_TABLES),
   accountId: z.string().regex(ACCOUNT_ID, { error: "must be an account id: 32 hexadecimal digits" }),
 } as const;
 
@@ -151,6 +171,11 @@ export function parseStackConfig(
       READERS.queueRetentionSeconds,
       defaults.queueRetentionSeconds,
     ),
+    hotWindowSeconds: read("hotWindowSeconds", READERS.hotWindowSeconds, defaults.hotWindowSeconds),
+    archiveBlockBytes: read("archiveBlockBytes", READERS.archiveBlockBytes, defaults.archiveBlockBytes),
+    archiveFileBytes: read("archiveFileBytes", READERS.archiveFileBytes, defaults.archiveFileBytes),
+    archiveCodec: read("archiveCodec", READERS.archiveCodec, defaults.archiveCodec),
+    genericTables: read("genericTables", READERS.genericTables, defaults.genericTables),
   };
   const accountId = read("accountId", READERS.accountId, fallbackAccountId);
   if (accountId === undefined) {

@@ -197,7 +197,7 @@ describe("a changed topology", () => {
 
     // One lifecycle, one cron trigger, two queues, one namespace.
     expect(summary).toMatchObject({ created: 0, updated: 5, replaced: 0, deleted: 0 });
-    expect(outputs).toEqual(before.outputs);
+    expect(outputs).toEqual({ ...before.outputs, settings });
     expect(await cloud.get(`storage/kv/namespaces/${outputs.kv.cache}`)).toMatchObject({
       title: "strata-fast-staging",
     });
@@ -253,7 +253,7 @@ describe("a changed topology", () => {
 });
 
 describe("production", () => {
-  test("refuses to rename a database or a bucket as well", async () => {
+  test("refuses to rename a database or a bucket as well, and puts out that nothing expires", async () => {
     const stack = await stackFor("production");
     const base = topology("production");
     const renamed = {
@@ -261,8 +261,9 @@ describe("production", () => {
       d1: { ...base.d1, hub: { ...base.d1.hub, name: "renamed" } },
       r2: { ...base.r2, media: { ...base.r2.media, name: "renamed" } },
     };
-    await provisionLocal(stack.options());
+    const { outputs } = await provisionLocal(stack.options());
     await expect(previewLocal(stack.options(renamed))).rejects.toThrow(/marked for protection/);
+    expect(outputs.settings).toEqual(defaultSettings("production"));
     await stack.remove();
   });
 });

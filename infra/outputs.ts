@@ -1,12 +1,34 @@
 import { z } from "zod";
-import { D1_KEYS, KV_KEYS, QUEUE_KEYS, R2_KEYS, WORKER_KEYS } from "./topology.ts";
+import {
+  ARCHIVE_CODECS,
+  D1_KEYS,
+  GENERIC_TABLES,
+  KV_KEYS,
+  QUEUE_KEYS,
+  R2_KEYS,
+  WORKER_KEYS,
+  type StackSettings,
+} from "./topology.ts";
 
 const id = z.string().min(1);
 const named = z.strictObject({ id, name: z.string().min(1) });
 
+/** The bounds of the values were checked when the stack was brought up (infra/config.ts). */
+const settingsSchema: z.ZodType<StackSettings> = z.strictObject({
+  coldExpiryDays: z.int().nullable(),
+  backupExpiryDays: z.int(),
+  archiveCrons: z.array(z.string()),
+  queueRetentionSeconds: z.int(),
+  hotWindowSeconds: z.int(),
+  archiveBlockBytes: z.int(),
+  archiveFileBytes: z.int(),
+  archiveCodec: z.enum(ARCHIVE_CODECS),
+  genericTables: z.enum(GENERIC_TABLES),
+});
+
 /**
- * What the Pulumi program reports: every id that the topology cannot know.
- * Wrangler configs and binding types are rendered from this and the topology.
+ * What the Pulumi program reports: every id that the topology cannot know, and
+ * the settings that make it. Wrangler configs are rendered from nothing else.
  */
 export const stackOutputsSchema = z.strictObject({
   accountId: id,
@@ -18,6 +40,8 @@ export const stackOutputsSchema = z.strictObject({
   r2: z.record(z.enum(R2_KEYS), id),
   queues: z.record(z.enum(QUEUE_KEYS), named),
   workers: z.record(z.enum(WORKER_KEYS), named),
+  /** Of the stack file, as it was brought up. */
+  settings: settingsSchema,
 });
 
 export type StackOutputs = z.infer<typeof stackOutputsSchema>;

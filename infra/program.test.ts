@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseStackOutputs } from "./outputs.ts";
 import { recordProgram, type RecordedResource } from "./test/recorded-resources.ts";
-import { ENVIRONMENTS, topology, type Environment } from "./topology.ts";
+import { ENVIRONMENTS, defaultSettings, topology, type Environment } from "./topology.ts";
 
 const ACCOUNT_ID = "0123456789abcdef0123456789abcdef";
 const DAY = 86_400;
@@ -186,7 +186,7 @@ describe.each(ENVIRONMENTS)("the program for %s", (environment) => {
     }
   });
 
-  test("puts out every id", () => {
+  test("puts out every id, and the settings that the Workers get", () => {
     expect(parseStackOutputs(outputs, "The program")).toEqual({
       accountId: ACCOUNT_ID,
       kv: { cache: "kv-cache-id", snapshots: "kv-snapshots-id" },
@@ -205,6 +205,7 @@ describe.each(ENVIRONMENTS)("the program for %s", (environment) => {
         "hub-canary": { id: "worker-hub-canary-id", name: `strata-hub-canary${stack.suffix}` },
         archiver: { id: "worker-archiver-id", name: `strata-archiver${stack.suffix}` },
       },
+      settings: defaultSettings(environment),
     });
   });
 });

@@ -9,12 +9,12 @@ import { mapRecord } from "./map-record.ts";
 import type { StackOutputs } from "./outputs.ts";
 import { D1_KEYS, KV_KEYS, QUEUE_KEYS, R2_KEYS, WORKER_KEYS, type Topology } from "./topology.ts";
 
-/** `T` with every leaf still to be computed by the engine. */
+/** `T` with every text still to be computed by the engine. */
 type Pending<T> = T extends string ? Input<string> : { readonly [K in keyof T]: Pending<T[K]> };
 
 /** What the program declared. */
 export interface Provisioned {
-  readonly outputs: Pending<StackOutputs>;
+  readonly outputs: Pending<Omit<StackOutputs, "settings">> & Pick<StackOutputs, "settings">;
   readonly resources: readonly Resource[];
 }
 
@@ -38,6 +38,7 @@ export function provision(topology: Topology, accountId: string): Provisioned {
       r2: mapRecord(R2_KEYS, r2, ({ bucket }) => bucket.name),
       queues: mapRecord(QUEUE_KEYS, queue, ({ id, queueName }) => ({ id, name: queueName })),
       workers: mapRecord(WORKER_KEYS, shells, ({ id, name }) => ({ id, name })),
+      settings: topology.settings,
     },
     resources: [
       ...Object.values(kv),

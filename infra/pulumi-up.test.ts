@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { $ } from "zx";
 import { findPulumiCli, PULUMI_VERSION } from "../scripts/lib/pulumi-cli.ts";
+import { renderWorker } from "../scripts/lib/render.ts";
 import { parseStackOutputs } from "./outputs.ts";
 import { startTestCloud, type TestCloud } from "./test/cloud.ts";
 import { startNodeHost, type NodeHost } from "./test/node-host.ts";
@@ -101,6 +102,18 @@ describe("pulumi up --stack staging", () => {
     expect(outputs.workers.hub.name).toBe(wanted.workers.hub.name);
     expect(await cloud.get(`d1/database/${outputs.d1.archive}`)).toMatchObject({
       name: wanted.d1.archive.name,
+    });
+  });
+
+  test("hands a value of the stack file on to the archiver's variables", async () => {
+    await pulumi("config", "set", "strata:archiveCodec", "zstandard", "--stack", "staging");
+    await pulumi("config", "set", "strata:hotWindowSeconds", "60", "--stack", "staging");
+    expect((await up()).exitCode).toBe(0);
+    const reported = await pulumi("stack", "output", "--json", "--stack", "staging");
+    const { settings, ...ids } = parseStackOutputs(JSON.parse(reported.output), "pulumi stack output");
+    const paths = { root, directory: path.join(root, ".wrangler") };
+    expect(renderWorker(topology("staging", settings), "archiver", ids, paths)).toMatchObject({
+      vars: { ARCHIVE_CODEC: "zstandard", HOT_WINDOW_SECONDS: "60", COLD_EXPIRY_DAYS: "30" },
     });
   });
 

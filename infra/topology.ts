@@ -32,7 +32,23 @@ export interface StackSettings {
   archiveCrons: readonly string[];
   /** How long an undelivered queue message is kept, in seconds. */
   queueRetentionSeconds: number;
+  /** How long a record stays in D1 before a run may archive it, in seconds. */
+  hotWindowSeconds: number;
+  /** Bytes of records that a block of an archive file aims at, before compression. */
+  archiveBlockBytes: number;
+  /** Bytes of records that a file of an archive run aims at, before compression. */
+  archiveFileBytes: number;
+  /** How the blocks of archive files are compressed. */
+  archiveCodec: ArchiveCodec;
+  /** Whether tables without a schema take records, as time and JSON. */
+  genericTables: GenericTables;
 }
+
+export const ARCHIVE_CODECS = ["deflate", "zstandard", "null"] as const;
+export type ArchiveCodec = (typeof ARCHIVE_CODECS)[number];
+
+export const GENERIC_TABLES = ["allow", "refuse"] as const;
+export type GenericTables = (typeof GENERIC_TABLES)[number];
 
 export interface KvNamespace {
   readonly title: string;
@@ -76,7 +92,8 @@ export type Binding =
 
 export interface QueueConsumer {
   readonly queue: QueueKey;
-  readonly deadLetter: QueueKey;
+  /** `null` where a message that fails too often is gone. */
+  readonly deadLetter: QueueKey | null;
   readonly maxBatchSize: number;
   readonly maxBatchTimeoutSeconds: number;
   readonly maxRetries: number;
@@ -104,6 +121,8 @@ export interface Worker {
 
 export interface Topology {
   readonly environment: Environment;
+  /** What the stack chose; everything below follows from it. */
+  readonly settings: StackSettings;
   /** Whether Pulumi refuses to delete or replace what holds data or code. */
   readonly protect: boolean;
   readonly compatibilityDate: string;
@@ -121,20 +140,33 @@ const ABORT_MULTIPART_AFTER_DAYS = 7;
 /** avsc compiles at start-up only, which needs a date of 2025-06-01 or later. */
 export const COMPATIBILITY_DATE = "2026-11-17";
 
+const ARCHIVE_FILES = {
+  archiveBlockBytes: 64 * 1024,
+  archiveFileBytes: 4 * 1024 * 1024,
+  archiveCodec: "deflate",
+  genericTables: "refuse",
+} as const;
+
 const DEFAULTS: Readonly<Record<Environment, StackSettings>> = {
   local: {
+    ...ARCHIVE_FILES,
+    hotWindowSeconds: 0,
     coldExpiryDays: 30,
     backupExpiryDays: 90,
     archiveCrons: ["*/5 * * * *"],
     queueRetentionSeconds: 4 * DAY_SECONDS,
   },
   staging: {
+    ...ARCHIVE_FILES,
+    hotWindowSeconds: 900,
     coldExpiryDays: 30,
     backupExpiryDays: 90,
     archiveCrons: ["7 * * * *"],
     queueRetentionSeconds: 4 * DAY_SECONDS,
   },
   production: {
+    ...ARCHIVE_FILES,
+    hotWindowSeconds: 900,
     coldExpiryDays: null,
     backupExpiryDays: 90,
     archiveCrons: ["7 * * * *"],
@@ -197,6 +229,7 @@ export function topology(
 
   return {
     environment,
+    settings,
     protect: environment !== "local",
     compatibilityDate: COMPATIBILITY_DATE,
     compatibilityFlags: ["nodejs_compat"],
@@ -231,9 +264,18 @@ export function topology(
           { kind: "d1", name: "DB", database: "archive" },
           { kind: "r2", name: "COLD", bucket: "cold" },
           { kind: "queue", name: "INGEST", queue: "ingest" },
+          { kind: "queue", name: "DEAD_LETTERS", queue: "ingest-dlq" },
           { kind: "version-metadata", name: "VERSION" },
         ],
-        vars: { ENVIRONMENT: environment },
+        vars: {
+          ENVIRONMENT: environment,
+          COLD_EXPIRY_DAYS: String(settings.coldExpiryDays ?? "never"),
+          HOT_WINDOW_SECONDS: String(settings.hotWindowSeconds),
+          ARCHIVE_BLOCK_BYTES: String(settings.archiveBlockBytes),
+          ARCHIVE_FILE_BYTES: String(settings.archiveFileBytes),
+          ARCHIVE_CODEC: settings.archiveCodec,
+          GENERIC_TABLES: settings.genericTables,
+        },
         secrets: ["ADMIN_TOKEN"],
         consumers: [
           {
@@ -242,6 +284,14 @@ export function topology(
             maxBatchSize: 100,
             maxBatchTimeoutSeconds: 1,
             maxRetries: 25,
+          },
+          {
+            // Dead letters are moved to the database, where an operator can list them.
+            queue: "ingest-dlq",
+            deadLetter: null,
+            maxBatchSize: 100,
+            maxBatchTimeoutSeconds: 5,
+            maxRetries: 100,
           },
         ],
         durableObjectMigrations: [],

@@ -66,6 +66,7 @@ try {
   tell(`  archiver  ${pc.cyan(archiver)}`);
   tell(`  API       ${pc.cyan(api)}`);
   tell(`  API key   ${session.apiKey}`);
+  tell(`  log       ${path.relative(process.cwd(), session.logFile)}`);
   tell("\nWatching worker/, archiver/ and migrations/; Ctrl-C stops.");
   await stopped.promise;
   await session.stop();

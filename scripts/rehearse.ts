@@ -1,7 +1,8 @@
 /**
  * `npm run rehearse`: the whole life cycle on this machine, offline: a local
  * cloud, provisioning, migrations, releases by phases under traffic, a bad
- * release that is taken back, and every record read back and compared.
+ * release that is taken back, every record read back and compared, and the
+ * archive compacted, one tenant erased from it, and verified.
  */
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -62,6 +63,9 @@ const STEPS: readonly (readonly [title: string, method: StepMethod])[] = [
   ["Release v3, which fails, under traffic", "releaseBad"],
   ["Roll the promoted v2 back", "rollBack"],
   ["Compare again, with all that was written meanwhile", "compareAll"],
+  ["Archive that too, and merge the small files", "compact"],
+  ["Erase one tenant, and compare all others", "erase"],
+  ["Verify every byte of the archive", "verify"],
 ];
 
 function describe(error: unknown): string {

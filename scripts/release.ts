@@ -17,6 +17,7 @@ import {
   type ReleaseReport,
   type TrafficPhase,
 } from "./lib/release-events.ts";
+import { settingsWarnings } from "./lib/stack-settings.ts";
 import { releaseAll, releaseArchiver, releaseCanary, releaseHub } from "./lib/release.ts";
 
 interface Flags extends CommonFlags {
@@ -119,6 +120,7 @@ await runProgram<Flags>(command, refuseWrongFlags, async ({ context, result, tel
         return [await releaseHub(context, options)];
     }
   };
+  for (const warning of await settingsWarnings(context)) tell(`${pc.yellow("!")} ${warning}`);
   const reports = await release();
   for (const report of reports) tell(sentence(report));
   result({ releases: reports });

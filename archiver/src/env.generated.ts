@@ -3,7 +3,14 @@ export interface Env {
   readonly DB: D1Database;
   readonly COLD: R2Bucket;
   readonly INGEST: Queue<Uint8Array>;
+  readonly DEAD_LETTERS: Queue<Uint8Array>;
   readonly VERSION: WorkerVersionMetadata;
   readonly ENVIRONMENT: string;
+  readonly COLD_EXPIRY_DAYS: string;
+  readonly HOT_WINDOW_SECONDS: string;
+  readonly ARCHIVE_BLOCK_BYTES: string;
+  readonly ARCHIVE_FILE_BYTES: string;
+  readonly ARCHIVE_CODEC: string;
+  readonly GENERIC_TABLES: string;
   readonly ADMIN_TOKEN: string;
 }

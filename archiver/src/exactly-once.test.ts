@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Flight, flight, TestArchiver, type TestMessage, useStorage } from "../test/archiver.ts";
 import { gatedBucket, gatedDatabase, killingGate } from "../test/faults.ts";
-import { LEASE_TTL_MS } from "./archive/run.ts";
+import { LEASE_TTL_MS } from "./manifest/index.ts";
 
 useStorage();
 

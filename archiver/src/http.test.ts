@@ -1,4 +1,10 @@
-import { createExecutionContext, createScheduledController, waitOnExecutionContext } from "cloudflare:test";
+import {
+  createExecutionContext,
+  createMessageBatch,
+  createScheduledController,
+  getQueueResult,
+  waitOnExecutionContext,
+} from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { archiveService, countRows, flight, TestArchiver, useStorage } from "../test/archiver.ts";
@@ -81,21 +87,65 @@ describe("any other request", () => {
       expect(await response.json()).toMatchObject({ status });
     }
   });
+
+  it("of an operator is shown the way to the hub", async () => {
+    const { detail } = await (
+      await request("/admin/archive/verify", { method: "POST" })
+    ).json<{
+      detail: string;
+    }>();
+    expect(detail).toContain("the hub's /admin/*");
+  });
 });
 
 describe("the cron", () => {
-  it("archives what is hot and forgets old messages", async () => {
-    await new TestArchiver().store([flight(1)]);
+  it("archives what is hot, merges what is closed, and forgets old messages", async () => {
+    const archiver = new TestArchiver();
+    await archiver.store([flight(-3_000)]);
+    await archiver.archive();
+    await archiver.store([flight(-3_001)]);
     await env.DB.prepare("INSERT INTO archived_messages (message_id, archived_at) VALUES ('old', 1)").run();
     const context = createExecutionContext();
     await worker.scheduled(createScheduledController(), env);
     await waitOnExecutionContext(context);
     expect(await countRows("buffer_logs")).toBe(0);
-    expect(await countRows("archived_files")).toBe(1);
+    const { results } = await env.DB.prepare(
+      "SELECT state, level FROM archived_files ORDER BY level, id",
+    ).all();
+    expect(results).toEqual([
+      { state: "compacted", level: 0 },
+      { state: "compacted", level: 0 },
+      { state: "live", level: 1 },
+    ]);
     expect(
       (await env.DB.prepare("SELECT message_id FROM archived_messages WHERE message_id = 'old'").all())
         .results,
     ).toEqual([]);
+  });
+});
+
+describe("the queue handler", () => {
+  async function deliver(queue: string, body: unknown) {
+    const batch = createMessageBatch(queue, [{ id: "m1", body, attempts: 1, timestamp: new Date() }]);
+    const context = createExecutionContext();
+    await worker.queue(batch, env);
+    return getQueueResult(batch, context);
+  }
+
+  it("stores what the ingest queue brings", async () => {
+    const archiver = new TestArchiver();
+    await archiver.ingest({ datasetId: "LAS", table: "flights", records: [flight(1)] });
+    const result = await deliver("strata-ingest", archiver.waiting[0]?.body);
+    expect(result.explicitAcks).toEqual(["m1"]);
+    expect([await countRows("buffer_logs"), await countRows("dead_letters")]).toEqual([1, 0]);
+  });
+
+  it.each(["strata-ingest-dlq", "strata-ingest-dlq-staging"])("keeps what %s brings", async (queue) => {
+    const result = await deliver(queue, new Uint8Array([1, 2, 3]));
+    expect(result.explicitAcks).toEqual(["m1"]);
+    const [letter] = (await archiveService().deadLetters({ limit: 10 })).letters;
+    expect(letter).toMatchObject({ datasetId: null, bytes: 3 });
+    expect(await archiveService().purgeDeadLetters({ all: true })).toEqual({ done: 1, remaining: 0 });
   });
 });
 
@@ -106,8 +156,17 @@ describe("the service that the hub calls", () => {
     await archiver.store([flight(1)]);
     expect(await service.archive()).toMatchObject({ ran: true, records: 1 });
     await archiver.store([flight(2), flight(3)]);
-    const page = await service.read({ datasetId: "LAS", table: "flights", from: 0, to: 9e15, limit: 10 });
-    expect(page).toMatchObject({ ok: true, hot: 2, cold: 1, records: [flight(1), flight(2), flight(3)] });
+    const page = await service.read({
+      datasetId: "LAS",
+      table: "flights",
+      from: 0,
+      to: 9e15,
+      limit: 10,
+      format: "json",
+    });
+    expect(page).toMatchObject({ ok: true, modified: true, hot: 2, cold: 1, nextCursor: null });
+    if (!page.ok || !page.modified) throw new Error("there is no page");
+    expect(await new Response(page.body).json()).toEqual([flight(1), flight(2), flight(3)]);
     const stats = await service.stats();
     expect(stats).toMatchObject({ hot: { rows: 1, records: 2 }, cold: { files: 1, blocks: 1, records: 1 } });
     expect(stats.hot.bytes).toBeGreaterThan(20);
@@ -123,6 +182,9 @@ describe("the service that the hub calls", () => {
     expect(await archiveService().stats()).toEqual({
       hot: { rows: 0, records: 0, bytes: 0 },
       cold: { files: 0, blocks: 0, records: 0, bytes: 0 },
+      replaced: { files: 0, bytes: 0 },
+      lost: { files: 0, records: 0 },
+      deadLetters: 0,
     });
   });
 });

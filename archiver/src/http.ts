@@ -76,7 +76,8 @@ export async function handleRequest(request: Request, env: Env, actions: HttpAct
     type: "urn:strata:problem:not-found",
     title: "Not found",
     status: 404,
-    detail: "The archiver answers GET /health and POST /admin/archive/run; records go through the hub.",
+    detail:
+      "The archiver answers GET /health and POST /admin/archive/run. Records go through the hub, and the operator's other routes are the hub's /admin/*.",
   });
 }
 

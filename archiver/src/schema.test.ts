@@ -1,15 +1,28 @@
+import { applyD1Migrations, reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { getTableConfig, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import { describe, expect, it } from "vitest";
-import { useStorage } from "../test/archiver.ts";
-import * as cold from "./archive/schema.ts";
-import { PICK } from "./archive/store.ts";
+import { flight, TestArchiver, useStorage } from "../test/archiver.ts";
+import { COUNT, PICK } from "./archive/store.ts";
 import * as hot from "./buffer/schema.ts";
-import { COLD, HOT } from "./read/store.ts";
+import * as deadLetters from "./deadletters/schema.ts";
+import * as erasure from "./erasure/schema.ts";
+import * as ingest from "./ingest/schema.ts";
+import * as integrity from "./integrity/schema.ts";
+import { archivedFiles, blockIndexes, leases, rowSpaces } from "./manifest/schema.ts";
+import * as retention from "./retention/schema.ts";
+import { COLD, HOLDS_TABLE, HOT } from "./read/store.ts";
+import { GENERIC_FINGERPRINT } from "./tables/index.ts";
 
 useStorage();
 
-const TABLES: readonly SQLiteTable[] = [...Object.values(hot), ...Object.values(cold)];
+const TABLES: readonly SQLiteTable[] = [
+  ...[hot, deadLetters, erasure, ingest, integrity, retention].flatMap((tables) => Object.values(tables)),
+  archivedFiles,
+  blockIndexes,
+  leases,
+  rowSpaces,
+];
 
 async function pragma<T>(call: string): Promise<readonly T[]> {
   return (await env.DB.prepare(`SELECT * FROM ${call}`).all<T>()).results;
@@ -46,6 +59,27 @@ describe("the migrations", () => {
   });
 });
 
+describe("a new database", () => {
+  it("numbers its hot rows from where no database before it has come", async () => {
+    await reset();
+    const before = Math.floor(Date.now() / 1_000) * 1_000_000;
+    await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+    const after = Date.now() * 1_000;
+    const [space] = (
+      await env.DB.prepare("SELECT first_row AS first FROM row_spaces").all<{ first: number }>()
+    ).results;
+    expect(space?.first).toBeGreaterThanOrEqual(before);
+    expect(await env.DB.prepare("SELECT count(*) AS rows FROM buffer_logs").first("rows")).toBe(0);
+    const archiver = new TestArchiver();
+    await archiver.store([flight(1)]);
+    const id = Number(await env.DB.prepare("SELECT id FROM buffer_logs").first("id"));
+    expect(id).toBeGreaterThan(space?.first ?? Number.POSITIVE_INFINITY);
+    expect(id).toBeLessThan(after + 2_000_000);
+    expect(await archiver.archive()).toMatchObject({ hotRows: 1, remaining: 0 });
+    expect(await archiver.readAll()).toEqual([flight(1)]);
+  });
+});
+
 describe("the queries", () => {
   async function plan(sql: string, values: readonly unknown[]): Promise<string> {
     const { results } = await env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`)
@@ -54,15 +88,16 @@ describe("the queries", () => {
     return results.map(({ detail }) => detail).join("\n");
   }
 
-  it("of a read and of an archive run use an index and scan no table", async () => {
-    for (const [sql, values, index] of [
-      [HOT, ["LAS", "flights", 0, 1, 10, 10], "idx_buffer_logs_read"],
-      [COLD, ["LAS", "flights", 0, 1, 10], "idx_block_indexes_dataset_table"],
-      [PICK, [9, "[]", "[]", 10, 10], "idx_buffer_logs_archive"],
-    ] as const) {
-      const detail = await plan(sql, values);
-      expect(detail).toContain(`USING INDEX ${index}`);
-      expect(detail).not.toMatch(/SCAN (b|f|buffer_logs|block_indexes|archived_files)\b(?! USING INDEX)/);
-    }
+  it.each([
+    ["hot rows of a read", HOT, ["LAS", "flights", 0, 1, 10, 10, 0, 10], "buffer_logs_read"],
+    ["cold blocks of a read", COLD, ["LAS", "flights", 0, 1, 10, 0, 10, -1], "block_indexes_dataset_table"],
+    ["a table that is hot", HOLDS_TABLE, ["flights", -1], "buffer_logs_archive"],
+    ["a table that is cold", HOLDS_TABLE, ["flights", -1], "archived_files_period"],
+    ["rows to archive", PICK, [9, "", "", 0, GENERIC_FINGERPRINT, "[]", 10, 10, 10], "buffer_logs_archive"],
+    ["their number", COUNT, [9, "", "", 0, GENERIC_FINGERPRINT, "[]"], "buffer_logs_archive"],
+  ])("for %s use an index and scan no table", async (_, sql, values, index) => {
+    const detail = await plan(sql, values);
+    expect(detail).toMatch(new RegExp(`USING (COVERING )?INDEX idx_${index} `));
+    expect(detail).not.toMatch(/SCAN (b|f|buffer_logs|block_indexes|archived_files)\b(?! USING INDEX)/);
   });
 });

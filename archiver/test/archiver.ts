@@ -18,11 +18,14 @@ import type {
   ArchiverApi,
   IngestRequest,
   IngestResult,
+  Page,
   ReadRequest,
   ReadResult,
 } from "../src/contract.ts";
 import { ingest } from "../src/ingest/index.ts";
-import { DEFAULT_READ_BOUNDS, read, type ReadBounds } from "../src/read/read.ts";
+import type { ArchiveBindings } from "../src/manifest/index.ts";
+import { DEFAULT_READ_BOUNDS, read, type ReadBounds } from "../src/read/index.ts";
+import type { Settings } from "../src/settings.ts";
 import { registry as tables, type SchemaRegistry } from "../src/tables/index.ts";
 
 export const QUEUE_NAME = "strata-ingest-local";
@@ -55,14 +58,32 @@ export interface Delivered {
   readonly retried: readonly string[];
 }
 
+export type TestRecord = Readonly<Record<string, unknown>>;
+
+/** A page whose body has been read. */
+export type TestReadResult =
+  | (Omit<Page, "body"> & { readonly records: readonly TestRecord[] })
+  | Extract<ReadResult, { ok: false }>;
+
 export interface TestMessage {
   readonly id: string;
   readonly body: unknown;
   readonly attempts: number;
 }
 
+/** What the stacks set unless told otherwise, without a hot window. */
+export const TEST_SETTINGS: Settings = {
+  coldExpiryDays: null,
+  hotWindow: 0,
+  blockBytes: 64 * 1024,
+  fileBytes: 4 * 1024 * 1024,
+  codec: "deflate",
+  genericTables: false,
+};
+
 /** Replaces bindings of a `TestArchiver`. */
 export interface Overrides {
+  readonly settings?: Partial<Settings>;
   readonly db?: D1Database;
   readonly bucket?: R2Bucket;
   readonly registry?: SchemaRegistry;
@@ -71,7 +92,9 @@ export interface Overrides {
 
 export class TestArchiver {
   now = EPOCH + 2 * DAY;
+  /** Messages in the ingest queue and in the dead-letter queue. */
   readonly waiting: TestMessage[] = [];
+  readonly dead: TestMessage[] = [];
   readonly #overrides: Overrides;
   #ids = 0;
 
@@ -91,18 +114,28 @@ export class TestArchiver {
     return this.#overrides.bucket ?? env.COLD;
   }
 
-  ingest(request: IngestRequest): Promise<IngestResult> {
-    const sendBatch: Queue<Uint8Array>["sendBatch"] = async (messages) => {
-      for (const { body } of messages) {
-        this.#ids += 1;
-        this.waiting.push({ id: `delivery-${this.#ids}`, body, attempts: 1 });
-      }
-      return { metadata: { metrics: { backlogCount: 0, backlogBytes: 0 } } };
-    };
-    return ingest(request, {
-      queue: { sendBatch: this.#overrides.sendBatch ?? sendBatch },
+  get settings(): Settings {
+    return { ...TEST_SETTINGS, ...this.#overrides.settings };
+  }
+
+  /** What everything that changes the archive works with. */
+  get bindings(): ArchiveBindings {
+    return {
+      db: this.db,
+      bucket: this.bucket,
       registry: this.registry,
+      settings: this.settings,
+      now: () => this.now,
       randomId: () => crypto.randomUUID(),
+      holder: "test",
+    };
+  }
+
+  ingest(request: IngestRequest): Promise<IngestResult> {
+    const { sendBatch } = this.#queue(this.waiting);
+    return ingest(request, {
+      ...this.bindings,
+      queue: { sendBatch: this.#overrides.sendBatch ?? sendBatch },
     });
   }
 
@@ -113,7 +146,7 @@ export class TestArchiver {
       messages.map((message) => ({ ...message, timestamp: this.now })),
     );
     const context = createExecutionContext();
-    await consume(batch, { db: this.db, registry: this.registry, now: () => this.now });
+    await consume(batch, { ...this.bindings, deadLetters: this.#queue(this.dead) });
     const result = await getQueueResult(batch, context);
     return {
       acked: result.explicitAcks,
@@ -122,13 +155,11 @@ export class TestArchiver {
   }
 
   archive(bounds: Partial<RunBounds> = {}): Promise<ArchiveRunResult> {
-    return archiveRun(
-      { db: this.db, bucket: this.bucket, registry: this.registry, now: () => this.now, holder: "test" },
-      { ...DEFAULT_BOUNDS, ...bounds },
-    );
+    return archiveRun(this.bindings, { ...DEFAULT_BOUNDS, ...bounds });
   }
 
-  read(request: Partial<ReadRequest> = {}, bounds: Partial<ReadBounds> = {}): Promise<ReadResult> {
+  /** The answer as the archiver gives it, with its stream. */
+  readStream(request: Partial<ReadRequest> = {}, bounds: Partial<ReadBounds> = {}): Promise<ReadResult> {
     return read(
       {
         datasetId: "LAS",
@@ -136,11 +167,43 @@ export class TestArchiver {
         from: EPOCH - 400 * DAY,
         to: EPOCH + 400 * DAY,
         limit: 10_000,
+        format: "json",
         ...request,
       },
-      { db: this.db, bucket: this.bucket, registry: this.registry },
+      { ...this.bindings, cursorSecret: "test-cursor-secret" },
       { ...DEFAULT_READ_BOUNDS, ...bounds },
     );
+  }
+
+  /** A page with its records. */
+  async read(
+    request: Partial<Omit<ReadRequest, "format" | "ifNoneMatch">> = {},
+    bounds: Partial<ReadBounds> = {},
+  ): Promise<TestReadResult> {
+    const result = await this.readStream(request, bounds);
+    if (!result.ok) return result;
+    if (!result.modified) throw new Error("a page was not modified although no tag was sent");
+    const { body, ...page } = result;
+    return { ...page, records: (await new Response(body).json()) as TestRecord[] };
+  }
+
+  /** A producer whose messages wait in `waiting`. */
+  #queue(waiting: TestMessage[]): Pick<Queue<Uint8Array>, "send" | "sendBatch"> {
+    const metadata = { metrics: { backlogCount: 0, backlogBytes: 0 } };
+    const push = (body: Uint8Array): void => {
+      this.#ids += 1;
+      waiting.push({ id: `delivery-${this.#ids}`, body, attempts: 1 });
+    };
+    return {
+      send: async (body) => {
+        push(body);
+        return { metadata };
+      },
+      sendBatch: async (messages) => {
+        for (const { body } of messages) push(body);
+        return { metadata };
+      },
+    };
   }
 
   /** Ingests and stores records of one dataset; fails when they are refused. */
@@ -152,11 +215,11 @@ export class TestArchiver {
 
   /** Every record of every page, with the pages' sizes. */
   async readAll(
-    request: Partial<ReadRequest> = {},
+    request: Partial<Omit<ReadRequest, "format" | "ifNoneMatch">> = {},
     bounds: Partial<ReadBounds> = {},
     betweenPages: () => Promise<void> = () => Promise.resolve(),
-  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const records: Readonly<Record<string, unknown>>[] = [];
+  ): Promise<readonly TestRecord[]> {
+    const records: TestRecord[] = [];
     let cursor: string | undefined;
     for (let page = 0; page < 1_000; page += 1) {
       const result = await this.read({ ...request, cursor }, bounds);
@@ -170,9 +233,15 @@ export class TestArchiver {
   }
 }
 
-/** Gives every test of a file empty, migrated storage. */
+/** Gives every test of a file empty, migrated storage, whose hot rows are numbered from 1 for the reader's sake. */
 export function useStorage(): void {
-  beforeEach(() => applyD1Migrations(env.DB, env.TEST_MIGRATIONS));
+  beforeEach(async () => {
+    await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+    await env.DB.batch([
+      env.DB.prepare("DELETE FROM sqlite_sequence WHERE name = 'buffer_logs'"),
+      env.DB.prepare("UPDATE row_spaces SET first_row = 0"),
+    ]);
+  });
   afterEach(() => reset());
 }
 

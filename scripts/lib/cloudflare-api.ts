@@ -273,7 +273,7 @@ export async function openCloudflareApi(account: CloudflareAccount): Promise<Clo
       const queue = queues.find(({ queue_name }) => queue_name === queueName);
       return (queue?.consumers ?? []).map((consumer) => ({
         scriptName: scriptOf(consumer),
-        deadLetterQueue: consumer.dead_letter_queue ?? null,
+        deadLetterQueue: consumer.dead_letter_queue || null,
         batchSize: consumer.settings?.batch_size ?? null,
         maxWaitMs: consumer.settings?.max_wait_time_ms ?? null,
         maxRetries: consumer.settings?.max_retries ?? null,

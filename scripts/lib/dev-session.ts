@@ -2,11 +2,13 @@
 import path from "node:path";
 import { startLocalCloud, type LocalCloud } from "@strata/localcloud";
 import { watch, type FSWatcher } from "chokidar";
-import { topology, WORKER_KEYS, type WorkerKey } from "../../infra/topology.ts";
+import { WORKER_KEYS, type WorkerKey } from "../../infra/topology.ts";
 import { ChangeQueue } from "./change-queue.ts";
-import { openContext, secretNames, type ReleaseContext } from "./environment.ts";
-import { localSecrets, removeLocalCloud, writeLocalCloud } from "./local-state.ts";
-import { describeTools, localStackDirectory, provisionLocal } from "./provision.ts";
+import type { ReleaseContext } from "./environment.ts";
+import { provisionLocalContext } from "./local-context.ts";
+import { openLogFile } from "./log-file.ts";
+import { removeLocalCloud } from "./local-state.ts";
+import { describeTools } from "./provision.ts";
 import type { ReleaseEvent } from "./release-events.ts";
 import { releaseArchiver, releaseHub } from "./release.ts";
 
@@ -47,34 +49,23 @@ export interface DevOptions {
 export interface DevSession {
   readonly urls: Readonly<Record<WorkerKey | "api", string>>;
   readonly apiKey: string;
+  /** What the Workers and the local cloud log. */
+  readonly logFile: string;
   /** Stops watching and stops the cloud; what it stored stays. */
   stop(): Promise<void>;
 }
 
 async function openCloud(options: DevOptions, cloud: LocalCloud): Promise<ReleaseContext> {
   const { root, directory, signal, onEvent, tell } = options;
-  const { apiUrl, accountId, apiToken } = cloud;
-  const stateDirectory = localStackDirectory(directory);
-  const result = await provisionLocal({ apiUrl, accountId, apiToken, stateDirectory, onProgress: tell });
-  tell(`provisioned; ${describeTools(result)}`);
-  const wanted = topology("local");
-  const urls = {
-    archiver: cloud.scriptUrl(wanted.workers.archiver.name),
-    "hub-canary": cloud.scriptUrl(wanted.workers["hub-canary"].name),
-    hub: cloud.scriptUrl(wanted.workers.hub.name),
-  };
-  await writeLocalCloud(directory, { apiUrl, accountId, apiToken, urls, pid: process.pid });
-  return openContext({
+  const { context, provisioned } = await provisionLocalContext(cloud, {
     root,
-    environment: "local",
-    stateDirectory: directory,
-    ids: result.outputs,
-    account: { apiUrl, accountId, apiToken },
-    urls,
-    secrets: await localSecrets(directory, secretNames(wanted)),
-    onEvent,
+    directory,
     signal,
+    onEvent,
+    onProgress: tell,
   });
+  tell(`provisioned; ${describeTools(provisioned)}`);
+  return context;
 }
 
 async function releaseChanged(context: ReleaseContext, changes: ReadonlySet<DevTarget>): Promise<void> {
@@ -122,10 +113,17 @@ export async function watchSources(
  */
 export async function startDev(options: DevOptions): Promise<DevSession> {
   const { root, directory, port } = options;
-  const cloud = await startLocalCloud({ directory: path.join(directory, "local", "cloud"), port });
+  const logFile = path.join(directory, "local", "cloud.log");
+  const log = await openLogFile(logFile);
+  const cloud = await startLocalCloud({
+    directory: path.join(directory, "local", "cloud"),
+    port,
+    log: log.write,
+  });
   const stopCloud = async (): Promise<void> => {
     await removeLocalCloud(directory);
     await cloud.stop();
+    await log.close();
   };
   try {
     const context = await openCloud(options, cloud);
@@ -146,6 +144,7 @@ export async function startDev(options: DevOptions): Promise<DevSession> {
         archiver: urlOf("archiver"),
         api: cloud.apiUrl,
       },
+      logFile,
       apiKey: context.secrets["BOOTSTRAP_API_KEY"] ?? "",
       stop: async () => {
         await watcher.close();

@@ -1,9 +1,12 @@
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { defaultSettings } from "../../infra/topology.ts";
 import { apiError } from "./cloudflare-api.ts";
-import { hintsOf, openEnvironment } from "./environment.ts";
+import { hintsOf, openContext, openEnvironment } from "./environment.ts";
 import type { CliError } from "./exit.ts";
 import { writeLocalCloud } from "./local-state.ts";
+import { placeholderIds } from "./render.ts";
 import { failure } from "./test/released.ts";
 import { temporaryDirectory } from "./test/temporary.ts";
 
@@ -24,6 +27,24 @@ const startRehearsal = (root: string, pid: number): Promise<void> =>
 
 const open = (root: string, env: NodeJS.ProcessEnv = {}): Promise<CliError> =>
   failure(openEnvironment({ root, environment: "local", env }));
+
+describe("the wrangler configs", () => {
+  it("carry the settings that the stack was brought up with, not the defaults", async () => {
+    const root = await temporaryDirectory();
+    const settings = { ...defaultSettings("staging"), hotWindowSeconds: 60, coldExpiryDays: null };
+    const { configs, topology } = await openContext({
+      root,
+      environment: "staging",
+      provisioned: { ...placeholderIds(), settings },
+      account: ACCOUNT,
+      secrets: {},
+    });
+    expect(JSON.parse(await readFile(configs.archiver, "utf8"))).toMatchObject({
+      vars: { HOT_WINDOW_SECONDS: "60", COLD_EXPIRY_DAYS: "never" },
+    });
+    expect(topology.settings).toEqual(settings);
+  });
+});
 
 describe("where no local cloud runs", () => {
   it("a rehearsal that runs is pointed out, with the way to reach it", async () => {

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { z } from "zod";
+import type { StackOutputs } from "../../infra/outputs.ts";
 import {
   topology,
   WORKER_KEYS,
@@ -42,10 +43,13 @@ export interface ReleaseContext {
   readonly fetch: typeof globalThis.fetch;
 }
 
+/** What a provisioned stack says of itself: its ids, and the settings that its Workers get. */
+export type Provisioned = ResourceIds & Pick<StackOutputs, "settings">;
+
 export interface ContextOptions {
   readonly root: string;
   readonly environment: Environment;
-  readonly ids: ResourceIds;
+  readonly provisioned: Provisioned;
   readonly account: CloudflareAccount;
   readonly secrets: Readonly<Record<string, string>>;
   /** Addresses that are known without asking the API. */
@@ -65,27 +69,30 @@ export function secretNames({ workers }: Topology): readonly string[] {
   return [...new Set(WORKER_KEYS.flatMap((key) => workers[key].secrets))];
 }
 
-/** Configs of a state directory other than the usual one stand apart, so that two runs do not overwrite each other's. */
-function configName(root: string, environment: Environment, directory: string): string {
+/**
+ * Name of the folder of a run's wrangler configs. Those of a state directory other than the usual one
+ * stand apart, so that two runs do not overwrite each other's.
+ */
+export function configName(root: string, environment: Environment, directory: string): string {
   if (directory === path.join(root, ".strata")) return environment;
   return `${environment}-${createHash("sha256").update(directory).digest("hex").slice(0, 8)}`;
 }
 
 /** Renders the wrangler configs and opens the API; asks nothing of the network. */
 export async function openContext(options: ContextOptions): Promise<ReleaseContext> {
-  const { root, environment, ids, account, secrets } = options;
+  const { root, environment, provisioned, account, secrets } = options;
   const directory = options.stateDirectory ?? path.join(root, ".strata");
-  const wanted = topology(environment);
+  const wanted = topology(environment, provisioned.settings);
   const api = await openCloudflareApi(account);
   const env = options.env ?? process.env;
   return {
     root,
     environment,
     topology: wanted,
-    ids,
+    ids: provisioned,
     api,
     wrangler: createWrangler({ root, account, secrets: Object.values(secrets), env }),
-    configs: await writeConfigs(root, configName(root, environment, directory), wanted, ids),
+    configs: await writeConfigs(root, configName(root, environment, directory), wanted, provisioned),
     directory: path.join(directory, environment),
     url: async (worker) => {
       const known = options.urls?.[worker];
@@ -141,7 +148,7 @@ function secretsOf(env: NodeJS.ProcessEnv, names: readonly string[]): Record<str
 }
 
 /** Provisioning brings the Pulumi SDK along, which takes long to load: only here, and only when it is needed. */
-async function provisionedIds(environment: Environment, directory: string): Promise<ResourceIds> {
+async function readProvisioned(environment: Environment, directory: string): Promise<Provisioned> {
   const { localStackDirectory, readOutputs } = await import("./provision.ts");
   return readOutputs(environment, localStackDirectory(directory));
 }
@@ -211,8 +218,8 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Rele
   if (environment === "local") {
     const cloud = await openLocalCloud(root, env);
     const secrets = { ...(await localSecrets(directory, names)), ...secretsOf(env, names) };
-    const ids = await provisionedIds(environment, directory);
-    return openContext({ ...rest, ids, account: cloud, secrets, urls: cloud.urls });
+    const provisioned = await readProvisioned(environment, directory);
+    return openContext({ ...rest, provisioned, account: cloud, secrets, urls: cloud.urls });
   }
 
   const apiToken = variable(env, "CLOUDFLARE_API_TOKEN");
@@ -223,11 +230,11 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Rele
   }
   const account = { apiUrl: apiUrl(env), apiToken };
   const urls = hubUrl(env);
-  const ids = await provisionedIds(environment, directory);
+  const provisioned = await readProvisioned(environment, directory);
   return openContext({
     ...rest,
-    ids,
-    account: { ...account, accountId: ids.accountId },
+    provisioned,
+    account: { ...account, accountId: provisioned.accountId },
     secrets: secretsOf(env, names),
     urls,
   });

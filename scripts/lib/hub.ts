@@ -4,26 +4,35 @@ import { CliError, EXIT } from "./exit.ts";
 import { createRolloutClient, type RolloutClient } from "./rollout-client.ts";
 
 /**
+ * Base URL of the released hub.
+ * @throws {CliError} failed, when it has none
+ */
+export async function hubUrl(context: ReleaseContext): Promise<string> {
+  const url = await context.url("hub");
+  if (url !== null) return url;
+  throw new CliError(EXIT.failed, "The hub has no address", {
+    hints: ["Give the account a workers.dev subdomain, or set STRATA_HUB_URL."],
+  });
+}
+
+/**
+ * The admin tokens that the hub may have, the present one first.
+ * @throws {CliError} credentials, when ADMIN_TOKEN is not known
+ */
+export function adminTokens(context: ReleaseContext): readonly [string, ...string[]] {
+  const token = requireSecret(context, "ADMIN_TOKEN", "The hub's admin API asks for it");
+  const previous = context.secrets["ADMIN_TOKEN_PREVIOUS"];
+  return previous === undefined ? [token] : [token, previous];
+}
+
+/**
  * The admin API of the released hub.
  * @throws {CliError} credentials, when ADMIN_TOKEN is not known; failed, when the hub has no address
  */
 export async function openHub(context: ReleaseContext): Promise<RolloutClient> {
-  const { secrets, clock, signal, fetch } = context;
-  const token = requireSecret(context, "ADMIN_TOKEN", "The hub's admin API asks for it");
-  const url = await context.url("hub");
-  if (url === null) {
-    throw new CliError(EXIT.failed, "The hub has no address", {
-      hints: ["Give the account a workers.dev subdomain, or set STRATA_HUB_URL."],
-    });
-  }
-  const previous = secrets["ADMIN_TOKEN_PREVIOUS"];
-  return createRolloutClient({
-    url,
-    tokens: previous === undefined ? [token] : [token, previous],
-    clock,
-    signal,
-    fetch,
-  });
+  const { clock, signal, fetch } = context;
+  const tokens = adminTokens(context);
+  return createRolloutClient({ url: await hubUrl(context), tokens, clock, signal, fetch });
 }
 
 /** One line about where a rollout stands. */

@@ -66,6 +66,20 @@ describe("local secrets", () => {
     expect(second["BOOTSTRAP_API_KEY"]).not.toBe(second["ADMIN_TOKEN"]);
     expect(await mode(path.join(state, "local", "secrets.json"))).toBe(0o600);
   });
+
+  it.each([
+    ["no JSON", "{"],
+    ["no names with values", '{"ADMIN_TOKEN":1}'],
+  ])("are refused with the file's name when it holds %s", async (_, text) => {
+    const state = await temporaryDirectory();
+    const file = path.join(state, "local", "secrets.json");
+    await mkdir(path.dirname(file));
+    await writeFile(file, text);
+    await expect(localSecrets(state, ["ADMIN_TOKEN"])).rejects.toMatchObject({
+      exitCode: EXIT.failed,
+      message: `${file} cannot be read`,
+    });
+  });
 });
 
 describe("the state directory", () => {

@@ -75,6 +75,13 @@ export async function readLocalCloud(directory: string): Promise<LocalCloud> {
   const file = localFile(directory, "cloud.json");
   const text = await readIfThere(file);
   if (text === null) throw notRunning();
+  const cloud = parseFile(file, text, localCloudSchema, "Start the local cloud again: npm run dev");
+  if (!isAlive(cloud.pid)) throw notRunning();
+  return cloud;
+}
+
+/** @throws {CliError} naming the file and its faults, with the way out */
+function parseFile<T>(file: string, text: string, schema: z.ZodType<T>, wayOut: string): T {
   const parsed = z
     .string()
     .transform((json, context): unknown => {
@@ -85,18 +92,13 @@ export async function readLocalCloud(directory: string): Promise<LocalCloud> {
         return z.NEVER;
       }
     })
-    .pipe(localCloudSchema)
+    .pipe(schema)
     .safeParse(text);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(
-      (issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`,
-    );
-    throw new CliError(EXIT.failed, `${file} cannot be read`, {
-      hints: [...faults, "Start the local cloud again: npm run dev"],
-    });
-  }
-  if (!isAlive(parsed.data.pid)) throw notRunning();
-  return parsed.data;
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(
+    (issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`,
+  );
+  throw new CliError(EXIT.failed, `${file} cannot be read`, { hints: [...faults, wayOut] });
 }
 
 function notRunning(): CliError {
@@ -108,6 +110,7 @@ function notRunning(): CliError {
 /**
  * The secrets of the local Workers: made once, then kept, so that a second
  * release finds the hub with the token that it knows.
+ * @throws {CliError} when their file cannot be read
  */
 export async function localSecrets(
   directory: string,
@@ -115,7 +118,9 @@ export async function localSecrets(
 ): Promise<Readonly<Record<string, string>>> {
   const file = localFile(directory, "secrets.json");
   const text = await readIfThere(file);
-  const kept = text === null ? {} : secretsSchema.parse(JSON.parse(text));
+  // The Workers hold what stood in the file: other values would not open them.
+  const wayOut = `Mend it; or stop the cloud, delete ${path.dirname(file)} with all its data, and start anew: npm run dev`;
+  const kept = text === null ? {} : parseFile(file, text, secretsSchema, wayOut);
   const missing = names.filter((name) => kept[name] === undefined);
   if (missing.length === 0) return kept;
   const made = Object.fromEntries(

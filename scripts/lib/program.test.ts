@@ -31,6 +31,12 @@ describe("a hint", () => {
     expect(withEnvironment("npm run release:archiver first", "local")).toBe(
       "npm run release:archiver -- --env local first",
     );
+    expect(withEnvironment("npm run archive:dead-letters -- list", "local")).toBe(
+      "npm run archive:dead-letters -- --env local list",
+    );
+    expect(withEnvironment("npm run archive:reindex -- --env local", "local")).toBe(
+      "npm run archive:reindex -- --env local",
+    );
     expect(withEnvironment("npm run rehearse -- --keep", "local")).toBe("npm run rehearse -- --keep");
   });
 });

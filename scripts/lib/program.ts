@@ -29,12 +29,17 @@ export interface Session {
   readonly tell: (line: string) => void;
 }
 
-/** A command with the flags that every script has. */
-export function createCommand(name: string, description: string): Command {
+/**
+ * A command with the flags that every script has.
+ * @param environmentNeeded whether it can do nothing without `--env`
+ */
+export function createCommand(name: string, description: string, environmentNeeded = true): Command {
   return new Command(name)
     .description(description)
     .addOption(
-      new Option("-e, --env <environment>", "where to").choices([...ENVIRONMENTS]).makeOptionMandatory(),
+      new Option("-e, --env <environment>", "where to")
+        .choices([...ENVIRONMENTS])
+        .makeOptionMandatory(environmentNeeded),
     )
     .option("--json", "print data to stdout: one JSON document a line, the result last", false)
     .allowExcessArguments(false)
@@ -74,7 +79,7 @@ export function durationFlag(value: string): number {
 /** Commands in a hint are for copying, so they carry the environment of this run. */
 export function withEnvironment(hint: string, environment: Environment): string {
   return hint.replaceAll(
-    /npm run (status|rollback|migrate|release:[a-z]+)(?! --)/g,
+    /npm run (status|rollback|migrate|(?:release|archive):[a-z-]+)(?![a-z-]| -- --env)(?: --(?= ))?/g,
     `npm run $1 -- --env ${environment}`,
   );
 }
@@ -150,17 +155,58 @@ export function requireTerminalOrYes(environment: Environment, yes: boolean): vo
 export async function confirmTyped(environment: Environment, yes: boolean, what: string): Promise<void> {
   if (environment !== "production" || yes) return;
   requireTerminalOrYes(environment, yes);
-  const answer = await text({
-    message: `This will ${what}. Type ${environment} to go on`,
-    output: process.stderr,
+  await typed(environment, what);
+}
+
+/** Environments whose archive others rely on. */
+const SHARED: ReadonlySet<Environment> = new Set(["staging", "production"]);
+
+/**
+ * Refuses to replace a shared archive's index unasked where nobody can be asked.
+ * @throws {CliError} usage
+ */
+export function requireTerminalForShared(environment: Environment, yes: boolean): void {
+  if (SHARED.has(environment)) requireTerminal(yes);
+}
+
+/**
+ * In staging and production, has the user type the environment's name.
+ * @throws {CliError} cancelled, when it is not typed
+ */
+export async function confirmShared(environment: Environment, yes: boolean, what: string): Promise<void> {
+  if (SHARED.has(environment)) await confirmWord(environment, yes, what);
+}
+
+/**
+ * Refuses, in every environment, what asks for confirmation where nobody can be asked.
+ * @throws {CliError} usage
+ */
+export function requireTerminal(yes: boolean): void {
+  if (yes || hasTerminal()) return;
+  throw new CliError(EXIT.usage, "This asks for confirmation, and there is no terminal to ask on", {
+    hints: ["Say --yes."],
   });
-  if (isCancel(answer) || answer !== environment) {
+}
+
+/**
+ * Has the user type a word, in every environment: for what nothing can undo.
+ * @throws {CliError} usage, where nobody can be asked; cancelled, when it is not typed
+ */
+export async function confirmWord(word: string, yes: boolean, what: string): Promise<void> {
+  if (yes) return;
+  requireTerminal(yes);
+  await typed(word, what);
+}
+
+async function typed(word: string, what: string): Promise<void> {
+  const answer = await text({ message: `This will ${what}. Type ${word} to go on`, output: process.stderr });
+  if (isCancel(answer) || answer !== word) {
     throw new CliError(EXIT.cancelled, "Not confirmed: nothing was changed");
   }
 }
 
-/** Parses; usage errors end the process with their exit code. */
-async function parse(command: Command): Promise<void> {
+/** Parses, and runs the command's action if it has one; usage errors end the process with their exit code. */
+export async function parseOrExit(command: Command): Promise<void> {
   try {
     await command.parseAsync();
   } catch (error) {
@@ -169,26 +215,56 @@ async function parse(command: Command): Promise<void> {
   }
 }
 
-/**
- * Runs a script: parses, calls `before` (checks that need nothing but the
- * flags), opens the environment, runs `body`, and ends with the right exit code.
- */
-export async function runProgram<F extends CommonFlags>(
-  command: Command,
-  before: (flags: F, args: readonly string[]) => void,
-  body: (session: Session, flags: F, args: readonly string[]) => Promise<void>,
+/** Writes the one document, or the last line, of `--json`. */
+function resultWriter(json: boolean): Session["result"] {
+  return (value) => {
+    if (json) process.stdout.write(`${JSON.stringify({ type: "result", ...value })}\n`);
+  };
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Does the work and ends with the right exit code. */
+async function endWithCode(
+  flags: Partial<CommonFlags>,
+  progress: Progress,
+  work: () => Promise<void>,
 ): Promise<void> {
-  await parse(command);
-  const flags = command.opts<F>();
-  const args: readonly string[] = command.args;
-  const progress: Progress = flags.json ? jsonProgress(process.stdout) : humanProgress(process.stderr);
   let exitCode: ExitCode = EXIT.ok;
   try {
-    before(flags, args);
+    await work();
+    await progress.finish();
+  } catch (error) {
+    await progress.finish();
+    const known = asCliError(error);
+    writeError(known, { env: flags.env ?? "local", json: flags.json ?? false });
+    exitCode = known.exitCode;
+  }
+  process.exitCode = exitCode;
+}
+
+const progressOf = ({ json = false }: Partial<CommonFlags>): Progress =>
+  json ? jsonProgress(process.stdout) : humanProgress(process.stderr);
+
+/**
+ * Runs a script whose command line is parsed: calls `before` (checks that need
+ * nothing but the flags), opens the environment, runs `body`, and ends with the
+ * right exit code.
+ */
+export async function runParsed<F extends CommonFlags>(
+  flags: F,
+  before: () => void,
+  body: (session: Session) => Promise<void>,
+): Promise<void> {
+  const progress = progressOf(flags);
+  await endWithCode(flags, progress, async () => {
+    before();
     const onEvent = (event: ReleaseEvent): void => {
       progress.onEvent(event);
       const line = flags.json ? besideJson(event) : null;
-      if (line !== null) process.stderr.write(`${line}\n`);
+      if (line !== null) tell(line);
     };
     const context = await openEnvironment({
       root,
@@ -197,23 +273,30 @@ export async function runProgram<F extends CommonFlags>(
       onEvent,
       signal: stopOnSignals(),
     });
-    await body(
-      {
-        context,
-        result: (value) => {
-          if (flags.json) process.stdout.write(`${JSON.stringify({ type: "result", ...value })}\n`);
-        },
-        tell: (line) => process.stderr.write(`${line}\n`),
-      },
-      flags,
-      args,
-    );
-    await progress.finish();
-  } catch (error) {
-    await progress.finish();
-    const known = asCliError(error);
-    writeError(known, flags);
-    exitCode = known.exitCode;
-  }
-  process.exitCode = exitCode;
+    await body({ context, result: resultWriter(flags.json), tell });
+  });
+}
+
+/** The same for a script that works without an environment. */
+export async function runOffline(
+  flags: Pick<CommonFlags, "json">,
+  body: (session: Omit<Session, "context">) => Promise<void>,
+): Promise<void> {
+  await endWithCode(flags, progressOf(flags), () => body({ result: resultWriter(flags.json), tell }));
+}
+
+/** Runs a script of one command: parses, then as `runParsed`. */
+export async function runProgram<F extends CommonFlags>(
+  command: Command,
+  before: (flags: F, args: readonly string[]) => void,
+  body: (session: Session, flags: F, args: readonly string[]) => Promise<void>,
+): Promise<void> {
+  await parseOrExit(command);
+  const flags = command.opts<F>();
+  const args: readonly string[] = command.args;
+  await runParsed(
+    flags,
+    () => before(flags, args),
+    (session) => body(session, flags, args),
+  );
 }

@@ -6,11 +6,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { defaultSettings, topology } from "../../infra/topology.ts";
 import { startTestCloud, type TestCloud } from "../../infra/test/cloud.ts";
 import { EXIT } from "./exit.ts";
+import { writeJson } from "./json-file.ts";
 import {
   describeTools,
   NO_ENGINE,
   provisionLocal,
-  readLocalSettings,
   readOutputs,
   type ProvisionOptions,
   type ProvisionResult,
@@ -74,6 +74,16 @@ describe("provisioning without an engine", () => {
     expect(again.summary.created).toBe(0);
   });
 
+  test("says that settings changed since are not applied, and puts out those that are", async () => {
+    const settings = { ...defaultSettings("local"), hotWindowSeconds: 60 };
+    lines.length = 0;
+    const again = await provisionLocal({ ...options(), settings });
+    expect(again.outputs.settings).toEqual(defaultSettings("local"));
+    expect(lines).toEqual([
+      expect.stringMatching(/settings stay.* start again with an empty state directory/),
+    ]);
+  });
+
   test("is for the local stack only", async () => {
     const staging = { ...options(), topology: topology("staging") };
     await expect(provisionLocal(staging)).rejects.toMatchObject({
@@ -89,16 +99,6 @@ describe("provisioning without an engine", () => {
       /^could not create [\w-]+: .+ \[code: \d+\] \(status 4\d\d\)$/,
     );
     await rm(elsewhere, { recursive: true, force: true });
-  });
-});
-
-describe("the settings of the local stack", () => {
-  test("are those of its file", async () => {
-    expect(await readLocalSettings(cloud.account.accountId)).toEqual(defaultSettings("local"));
-  });
-
-  test("are refused as wrong usage when they are wrong", async () => {
-    await expect(readLocalSettings("not an account")).rejects.toMatchObject({ exitCode: EXIT.usage });
   });
 });
 
@@ -151,6 +151,21 @@ describe("the outputs of a stack", () => {
   test("are not there in Pulumi's words when it fails otherwise", async () => {
     await pulumiThat('echo "error: connection refused" >&2; exit 1');
     await expect(readOutputs("staging")).rejects.toThrow("connection refused");
+  });
+
+  test("of a local stack that an older program brought up are refused with the way on", async () => {
+    const older = await temporaryDirectory();
+    const { settings: _, ...outputs } = first.outputs;
+    await writeJson(path.join(older, "outputs.json"), { engine: "e", provider: "p", outputs });
+    await expect(readOutputs("local", older)).rejects.toMatchObject({
+      name: "CliError",
+      message: expect.stringContaining("settings:"),
+      hints: [expect.stringContaining("npm run dev")],
+    });
+    await expect(provisionLocal({ ...options(), stateDirectory: older })).rejects.toMatchObject({
+      name: "CliError",
+      hints: [expect.stringContaining("empty state directory")],
+    });
   });
 
   test("that is not provisioned are missed with the way to get them", async () => {

@@ -6,16 +6,9 @@ import { execFile } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { YAML } from "zx";
+import { isDeepStrictEqual, promisify } from "node:util";
 import { z } from "zod";
-import { StackConfigError, parseStackConfig } from "../../infra/config.ts";
-import {
-  parseStackOutputs,
-  StackOutputsError,
-  stackOutputsSchema,
-  type StackOutputs,
-} from "../../infra/outputs.ts";
+import { parseStackOutputs, StackOutputsError, type StackOutputs } from "../../infra/outputs.ts";
 import { topology, type Environment, type StackSettings, type Topology } from "../../infra/topology.ts";
 import { kindOf, requireLoopback } from "../../tools/localcloud/src/provider/index.ts";
 import { followEngine, runEngine, summarise, type ChangeSummary } from "./engine-run.ts";
@@ -24,6 +17,7 @@ import { writeJson } from "./json-file.ts";
 import { stateDirectory } from "./local-state.ts";
 import { openLocalStack, type LocalAccount, type LocalStack, type Tools } from "./local-stack.ts";
 import { provisionOnce } from "./provision-once.ts";
+import { readLocalSettings } from "./stack-settings.ts";
 import { findPulumiCli, obtainPulumiCli, PulumiCliError, type PulumiCli } from "./pulumi-cli.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -35,6 +29,8 @@ export function localStackDirectory(directory: string = stateDirectory(root, pro
 }
 
 export const NO_ENGINE = "none, applied once; no preview, no drift";
+const AGAIN_WITHOUT_ENGINE =
+  "Without Pulumi's engine nothing can be changed or continued: start again with an empty state directory.";
 const GET_ENGINE = "Get one with: npm run pulumi:build";
 
 export interface ProvisionOptions extends LocalAccount {
@@ -66,33 +62,12 @@ export interface Survivor {
   readonly what: string;
 }
 
-const recordSchema = z.object({ engine: z.string(), provider: z.string(), outputs: stackOutputsSchema });
+/** The outputs may be those of an older program. */
+const recordSchema = z.object({ engine: z.string(), provider: z.string(), outputs: z.unknown() });
 
 /** `pulumi 3.259.0, provider: local stand-in` */
 export function describeTools({ engine, provider }: Tools): string {
   return `engine: ${engine}, provider: ${provider}`;
-}
-
-/**
- * The settings of a stack file, read without Pulumi.
- *
- * @throws {CliError} usage, listing every fault
- */
-export async function readLocalSettings(accountId: string): Promise<StackSettings> {
-  const file: unknown = YAML.parse(await readFile(path.join(root, "Pulumi.local.yaml"), "utf8"));
-  const { config } = z.object({ config: z.record(z.string(), z.unknown()).default({}) }).parse(file ?? {});
-  // Pulumi hands a program every scalar as text and everything else as JSON.
-  const texts = Object.entries(config).map(([key, value]): [string, string] => [
-    key,
-    typeof value === "object" ? JSON.stringify(value) : String(value),
-  ]);
-  try {
-    return parseStackConfig("local", Object.fromEntries(texts), accountId).settings;
-  } catch (error) {
-    throw error instanceof StackConfigError
-      ? new CliError(EXIT.usage, error.message, { cause: error })
-      : error;
-  }
 }
 
 async function wantedTopology(options: ProvisionOptions): Promise<Topology> {
@@ -157,18 +132,20 @@ async function provisionWithoutEngine(options: ProvisionOptions, wanted: Topolog
   const tools: Tools = { engine: NO_ENGINE, provider: "local stand-in" };
   const before = await readRecord(options.stateDirectory);
   if (before !== null) {
+    const outputs = parseOwnOutputs("local", before.outputs, AGAIN_WITHOUT_ENGINE);
+    if (!isDeepStrictEqual(outputs.settings, wanted.settings)) {
+      options.onProgress?.(`the settings stay as they were first applied. ${AGAIN_WITHOUT_ENGINE}`);
+    }
     return {
       ...tools,
-      outputs: before.outputs,
-      summary: { ...summarise({}), unchanged: Object.keys(before.outputs).length },
+      outputs,
+      summary: { ...summarise({}), unchanged: Object.keys(outputs).length },
     };
   }
   const { outputs, created } = await provisionOnce(wanted, options, options.onProgress ?? (() => {})).catch(
     (error: unknown) => {
       throw new CliError(EXIT.failed, messageOf(error), {
-        hints: [
-          "Without Pulumi's engine an attempt cannot be continued: start again with an empty state directory.",
-        ],
+        hints: [AGAIN_WITHOUT_ENGINE],
         cause: error,
       });
     },
@@ -277,6 +254,8 @@ export async function destroyLocal(
   return { ...tools, summary: summarise(result.summary.resourceChanges), survivors };
 }
 
+const LOCAL_UP = "Provision it with: npm run dev (restart it if it runs), or npm run rehearse -- --keep";
+
 /** Exit codes of the Pulumi CLI. */
 const PULUMI_EXIT = { notLoggedIn: 3, noSuchStack: 6 } as const;
 
@@ -317,15 +296,22 @@ function unreadable(environment: Environment, error: unknown): CliError {
   }
 }
 
-/** @throws {CliError} when the stack was never brought up, or by an older program */
-function parseOwnOutputs(environment: Environment, outputs: unknown): StackOutputs {
+/**
+ * @param again how the stack is brought up again
+ * @throws {CliError} when the stack was never brought up, or by an older program
+ */
+function parseOwnOutputs(
+  environment: Environment,
+  outputs: unknown,
+  again: string = upHint(environment),
+): StackOutputs {
   try {
     return parseStackOutputs(outputs, `Stack "${environment}"`);
   } catch (error) {
     if (!(error instanceof StackOutputsError)) throw error;
     const empty = typeof outputs === "object" && outputs !== null && Object.keys(outputs).length === 0;
     if (empty) throw notProvisioned(environment, { cause: error });
-    throw new CliError(EXIT.failed, error.message, { hints: [upHint(environment)], cause: error });
+    throw new CliError(EXIT.failed, error.message, { hints: [again], cause: error });
   }
 }
 
@@ -368,8 +354,8 @@ export async function readOutputs(
   const record = await readRecord(stackDirectory);
   if (record === null) {
     throw new CliError(EXIT.failed, "The local cloud is not provisioned.", {
-      hints: ["Provision it with: npm run dev (restart it if it runs), or npm run rehearse -- --keep"],
+      hints: [LOCAL_UP],
     });
   }
-  return record.outputs;
+  return parseOwnOutputs(environment, record.outputs, LOCAL_UP);
 }

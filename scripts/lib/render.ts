@@ -84,7 +84,9 @@ export function renderWorker(
       })),
       consumers: worker.consumers.map((consumer) => ({
         queue: topology.queues[consumer.queue].name,
-        dead_letter_queue: topology.queues[consumer.deadLetter].name,
+        ...(consumer.deadLetter === null
+          ? {}
+          : { dead_letter_queue: topology.queues[consumer.deadLetter].name }),
         max_batch_size: consumer.maxBatchSize,
         max_batch_timeout: consumer.maxBatchTimeoutSeconds,
         max_retries: consumer.maxRetries,

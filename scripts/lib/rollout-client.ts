@@ -9,6 +9,7 @@ import {
 } from "../../worker/src/rollout/contract.ts";
 import { CliError, EXIT, messageOf } from "./exit.ts";
 import type { Clock } from "./clock.ts";
+import { parseBody, problemOf, problemText } from "./problem.ts";
 
 const shares = z.object({ read: z.number(), write: z.number() });
 const phase = z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3)]);
@@ -38,12 +39,6 @@ const healthSchema = z.object({
   lane: z.string(),
   version: z.object({ id: z.string() }),
   bindings: z.record(z.string(), z.unknown()).optional(),
-});
-
-const problemSchema = z.object({
-  type: z.string().optional(),
-  title: z.string().optional(),
-  detail: z.string().optional(),
 });
 
 export interface HubHealth {
@@ -89,34 +84,14 @@ interface Answer {
   readonly body: unknown;
 }
 
-async function readBody(response: Response): Promise<unknown> {
-  const text = await response.text();
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-function problemText(body: unknown): string {
-  const problem = problemSchema.safeParse(body);
-  if (!problem.success) return typeof body === "string" ? body.slice(0, 200) : "";
-  return [problem.data.title, problem.data.detail].filter(Boolean).join(": ");
-}
-
 function refusal(call: string, url: string, { status, body }: Answer): CliError {
   const text = problemText(body);
   switch (status) {
     case 401:
     case 403:
-      return new CliError(EXIT.credentials, `The hub refused ADMIN_TOKEN (${call} answered ${status})`, {
-        hints: [
-          "ADMIN_TOKEN must be the secret that the running hub has.",
-          "While it is being rotated, set ADMIN_TOKEN_PREVIOUS to the old one.",
-        ],
-      });
+      return tokenRefused("ADMIN_TOKEN", call, status);
     case 404:
-      if (problemSchema.safeParse(body).data?.type !== undefined) {
+      if (problemOf(body).type !== undefined) {
         return new RolloutConflict(EXIT.failed, text);
       }
       return new CliError(EXIT.failed, `The hub at ${url} does not know ${call}`, {
@@ -130,6 +105,24 @@ function refusal(call: string, url: string, { status, body }: Answer): CliError 
         `The hub answered ${status} to ${call}${text === "" ? "" : `: ${text}`}`,
       );
   }
+}
+
+/** The error for a hub that gives no answer at all. */
+export function unreachable(url: string, error: unknown): CliError {
+  return new CliError(EXIT.failed, `The hub cannot be reached at ${url}`, {
+    hints: [messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error)],
+    cause: error,
+  });
+}
+
+/** The error for a hub that does not take the token. */
+export function tokenRefused(secret: string, call: string, status: number): CliError {
+  return new CliError(EXIT.credentials, `The hub refused ${secret} (${call} answered ${status})`, {
+    hints: [
+      `${secret} must be the secret that the running hub has.`,
+      `While it is being rotated, set ${secret}_PREVIOUS to the old one.`,
+    ],
+  });
 }
 
 /** Opens the hub's admin API. */
@@ -152,7 +145,7 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
       ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    return { status: response.status, body: await readBody(response) };
+    return { status: response.status, body: parseBody(await response.text()) };
   };
 
   const withTokens = async (
@@ -168,12 +161,6 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
     return answer;
   };
 
-  const unreachable = (error: unknown): CliError =>
-    new CliError(EXIT.failed, `The hub cannot be reached at ${url}`, {
-      hints: [messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error)],
-      cause: error,
-    });
-
   /** Reads are repeated while the connection or the hub fails; changes are sent once. */
   const read = async (path: string, headers: Record<string, string>): Promise<Answer> => {
     for (let attempt = 1; ; attempt += 1) {
@@ -182,7 +169,7 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
         const answer = await withTokens("GET", path, { headers });
         if (answer.status < 500 || last) return answer;
       } catch (error) {
-        if (last) throw unreachable(error);
+        if (last) throw unreachable(url, error);
       }
       await clock.sleep(RETRY_DELAY_MS * attempt, signal);
     }
@@ -202,7 +189,7 @@ export function createRolloutClient(options: RolloutClientOptions): RolloutClien
     try {
       answer = await withTokens("POST", path, { body });
     } catch (error) {
-      throw unreachable(error);
+      throw unreachable(url, error);
     }
     return parse(`POST ${path}`, answer);
   };

@@ -30,4 +30,10 @@ describe("a queue consumer", () => {
       expect(sameConsumer(wanted, "dlq", "archiver", [{ ...found, ...change }])).toBe(false);
     }
   });
+
+  it("of a queue without a dead-letter queue must have none", () => {
+    const last = { ...wanted, deadLetter: null };
+    expect(sameConsumer(last, null, "archiver", [{ ...found, deadLetterQueue: null }])).toBe(true);
+    expect(sameConsumer(last, null, "archiver", [found])).toBe(false);
+  });
 });

@@ -5,10 +5,13 @@ import type { ReleaseContext } from "./environment.ts";
 
 const MS_PER_SECOND = 1000;
 
-/** Whether `found` is what the topology wants of it. */
+/**
+ * Whether `found` is what the topology wants of it.
+ * @param deadLetterQueue name of the queue for messages that fail too often; `null` for none
+ */
 export function sameConsumer(
   wanted: WantedConsumer,
-  deadLetterQueue: string,
+  deadLetterQueue: string | null,
   script: string,
   found: readonly QueueConsumer[],
 ): boolean {
@@ -28,7 +31,8 @@ export async function triggersDiffer({ api, topology }: ReleaseContext, worker: 
   const same = await Promise.all(
     consumers.map(async (wanted) => {
       const found = await api.queueConsumers(topology.queues[wanted.queue].name);
-      return sameConsumer(wanted, topology.queues[wanted.deadLetter].name, name, found);
+      const deadLetterQueue = wanted.deadLetter === null ? null : topology.queues[wanted.deadLetter].name;
+      return sameConsumer(wanted, deadLetterQueue, name, found);
     }),
   );
   return same.includes(false);

@@ -18,18 +18,7 @@ const pageSchema = z.object({
   source: z.object({ hot: z.int(), cold: z.int() }),
 });
 
-const archiveRunSchema = z.object({
-  ran: z.boolean(),
-  files: z.int(),
-  blocks: z.int(),
-  records: z.int(),
-  coldBytes: z.int(),
-  remaining: z.int(),
-});
-
-export type ArchiveRun = z.infer<typeof archiveRunSchema>;
-
-export interface ReadBack {
+export interface Records {
   readonly records: readonly Readonly<Record<string, unknown>>[];
   readonly hot: number;
   readonly cold: number;
@@ -53,13 +42,7 @@ export class HubClient {
   }
 
   /** Sends one request; a broken connection is an answer with status 0, never a throw. */
-  request(
-    method: string,
-    path: string,
-    client: string,
-    body?: unknown,
-    token: string = this.#apiKey,
-  ): Promise<Answer> {
+  request(method: string, path: string, client: string, body?: unknown): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<Answer>();
     const failed = (error: Error): void => {
       resolve({ status: 0, lane: null, body: error.message });
@@ -71,7 +54,7 @@ export class HubClient {
         agent: this.#agent,
         timeout: REQUEST_TIMEOUT_MS,
         headers: {
-          authorization: `Bearer ${token}`,
+          authorization: `Bearer ${this.#apiKey}`,
           "strata-client": client,
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
@@ -122,7 +105,7 @@ export class HubClient {
    * Reads every record of one tenant and table, page by page.
    * @throws when an answer is not 200
    */
-  async readAll(table: string, datasetId: string): Promise<ReadBack> {
+  async readAll(table: string, datasetId: string): Promise<Records> {
     const records: Readonly<Record<string, unknown>>[] = [];
     let hot = 0;
     let cold = 0;
@@ -139,17 +122,6 @@ export class HubClient {
       cursor = page.next_cursor;
     } while (cursor !== null);
     return { records, hot, cold };
-  }
-
-  /**
-   * Runs the archiver once.
-   * @param adminToken the hub's admin token
-   * @throws when the answer is not 200
-   */
-  async archive(adminToken: string): Promise<ArchiveRun> {
-    const answer = await this.request("POST", "/admin/archive/run", "rehearsal", undefined, adminToken);
-    if (answer.status !== 200) throw refused("POST /admin/archive/run", answer);
-    return archiveRunSchema.parse(JSON.parse(answer.body));
   }
 
   close(): void {

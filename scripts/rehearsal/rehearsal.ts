@@ -1,22 +1,29 @@
 /** The steps of a rehearsal, each a method; the state between them is what has been measured so far. */
-import { createWriteStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { type LocalCloud, readProcessFile, startLocalCloud } from "@strata/localcloud";
 import { topology } from "../../infra/topology.ts";
-import { openContext, secretNames, type ReleaseContext } from "../lib/environment.ts";
+import { openArchive } from "../lib/archive/client.ts";
+import { compactArchive, compactedText } from "../lib/archive/compact.ts";
+import type { Operator } from "../lib/archive/operator.ts";
+import { archiveAll } from "../lib/archive/run.ts";
+import { verifiedText, verifyArchive } from "../lib/archive/verify.ts";
+import type { ReleaseContext } from "../lib/environment.ts";
 import { CliError, EXIT } from "../lib/exit.ts";
-import { localSecrets, removeLocalCloud, writeLocalCloud } from "../lib/local-state.ts";
+import { provisionLocalContext } from "../lib/local-context.ts";
+import { openLogFile } from "../lib/log-file.ts";
+import { removeLocalCloud } from "../lib/local-state.ts";
 import { migrate } from "../lib/migrations.ts";
-import { describeTools, localStackDirectory, provisionLocal } from "../lib/provision.ts";
+import { describeTools } from "../lib/provision.ts";
 import { releaseArchiver, releaseCanary, releaseHub } from "../lib/release.ts";
 import type { ReleaseEvent, TrafficPhase } from "../lib/release-events.ts";
 import { rollback } from "../lib/rollback.ts";
-import { addComparisons, compareRecords } from "./compare.ts";
 import { type Upload, loadEarthquakes, loadFlights } from "./datasets.ts";
+import { eraseOne } from "./erase-one.ts";
 import { HubClient } from "./hub-client.ts";
 import { mapInParallel } from "./map-in-parallel.ts";
 import { queueDrained } from "./queue-drain.ts";
+import { allSent, readBack, requireWhole } from "./read-back.ts";
 import { measurePhase, type PhaseMeasure, type RehearsalReport } from "./report.ts";
 import { type PendingWrite, Traffic } from "./traffic.ts";
 import { writeVariants } from "./variants.ts";
@@ -29,10 +36,10 @@ const QUIET_CLIENTS = 1;
 /** The lane router sees a new phase within this time, in milliseconds. */
 const PROPAGATION_MS = 2_000;
 /** Canary requests a phase must have seen: enough for the shares to mean something. */
-const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 320, 2: 1_450, 3: 300 };
-const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.03, 2: 0.7, 3: 0.3 };
+const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 320, 2: 720, 3: 300 };
+const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.03, 2: 0.85, 3: 0.3 };
 
-/** Tenants that are uploaded or read at once. */
+/** Tenants that are uploaded at once. */
 const TENANTS_AT_ONCE = 4;
 
 export interface RehearsalOptions {
@@ -45,8 +52,18 @@ export interface RehearsalOptions {
   readonly onProgress: (line: string) => void;
 }
 
+type MeasureKey =
+  | "records"
+  | "bytes"
+  | "goodRollout"
+  | "badRollout"
+  | "rollback"
+  | "compaction"
+  | "erasure"
+  | "verification";
+
 type Measures = {
-  -readonly [Key in "records" | "bytes" | "goodRollout" | "badRollout" | "rollback"]: RehearsalReport[Key];
+  -readonly [Key in MeasureKey]: RehearsalReport[Key];
 };
 
 export class Rehearsal {
@@ -57,6 +74,7 @@ export class Rehearsal {
   #tools = { engine: "", provider: "" };
   #context: ReleaseContext | null = null;
   #client: HubClient | null = null;
+  #operator: Operator | null = null;
   #uploads: readonly Upload[] = [];
   #heldBack: PendingWrite[] = [];
   #written: PendingWrite[] = [];
@@ -98,11 +116,11 @@ export class Rehearsal {
     }
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true });
-    const log = createWriteStream(this.logFile, { flags: "a" });
+    const log = await openLogFile(this.logFile);
     this.#cloud = await startLocalCloud({
       directory: cloudDirectory,
       port,
-      log: (line) => log.write(`${line}\n`),
+      log: log.write,
     });
     return this.#cloud.apiUrl;
   }
@@ -110,42 +128,21 @@ export class Rehearsal {
   async provision(): Promise<string> {
     const cloud = this.#running();
     const { root, directory, signal, onProgress } = this.#options;
-    const { outputs, engine, provider, summary } = await provisionLocal({
-      apiUrl: cloud.apiUrl,
-      accountId: cloud.accountId,
-      apiToken: cloud.apiToken,
-      stateDirectory: localStackDirectory(directory),
-      onProgress,
-    });
-    this.#tools = { engine, provider };
-    const { workers } = topology("local");
-    const urls = {
-      archiver: cloud.scriptUrl(workers.archiver.name),
-      "hub-canary": cloud.scriptUrl(workers["hub-canary"].name),
-      hub: cloud.scriptUrl(workers.hub.name),
-    };
-    await writeLocalCloud(directory, {
-      apiUrl: cloud.apiUrl,
-      accountId: cloud.accountId,
-      apiToken: cloud.apiToken,
-      urls,
-      pid: process.pid,
-    });
-    this.#context = await openContext({
+    const { context, provisioned } = await provisionLocalContext(cloud, {
       root,
-      environment: "local",
-      stateDirectory: directory,
-      ids: outputs,
-      account: cloud,
-      urls,
-      secrets: await localSecrets(directory, secretNames(topology("local"))),
+      directory,
+      onProgress,
       onEvent: (event) => this.#onRelease(event),
       signal,
     });
-    const key = this.#context.secrets["BOOTSTRAP_API_KEY"];
+    this.#context = context;
+    this.#tools = { engine: provisioned.engine, provider: provisioned.provider };
+    const key = context.secrets["BOOTSTRAP_API_KEY"];
     if (key === undefined) throw new CliError(EXIT.failed, "the local secrets hold no BOOTSTRAP_API_KEY");
-    this.#client = new HubClient(cloud.scriptUrl(workers.hub.name), key);
-    return `${summary.created} resources; ${describeTools(this.#tools)}`;
+    this.#client = new HubClient(cloud.scriptUrl(context.topology.workers.hub.name), key);
+    const archive = await openArchive(context, onProgress);
+    this.#operator = { archive, clock: context.clock, signal, tell: onProgress };
+    return `${provisioned.summary.created} resources; ${describeTools(this.#tools)}`;
   }
 
   async migrate(): Promise<string> {
@@ -179,39 +176,18 @@ export class Rehearsal {
 
   /** Waits until the queue has delivered everything, then archives until nothing is left. */
   async archive(): Promise<string> {
-    await queueDrained(this.#running().apiUrl, this.#ready().clock, this.#options.signal);
-    const run = await this.#archiveAll();
-    return `${run.records} records → ${run.files} files, ${run.blocks} blocks, ${(run.bytes / 1e6).toFixed(2)} MB`;
+    await this.#queueDrained();
+    const { records, files, blocks, coldBytes: bytes } = await archiveAll(this.#archiveOperator());
+    this.#measures.bytes = { json: this.#jsonBytes, cold: bytes };
+    return `${records} records → ${files} files, ${blocks} blocks, ${(bytes / 1e6).toFixed(2)} MB`;
   }
 
   /** Reads every tenant back and compares it, record by record, with what was sent. */
   async compare(): Promise<string> {
-    const client = this.#hub();
-    const expected = new Map<string, { upload: Upload; extra: PendingWrite[] }>();
-    for (const upload of this.#uploads) {
-      expected.set(`${upload.table}/${upload.datasetId}`, { upload, extra: [] });
-    }
-    for (const write of this.#written) {
-      expected.get(`${write.upload.table}/${write.upload.datasetId}`)?.extra.push(write);
-    }
-
-    let hot = 0;
-    let cold = 0;
-    const parts = await mapInParallel([...expected.values()], TENANTS_AT_ONCE, async ({ upload, extra }) => {
-      const back = await client.readAll(upload.table, upload.datasetId);
-      hot += back.hot;
-      cold += back.cold;
-      return compareRecords([...upload.records, ...extra.map(({ record }) => record)], back.records);
-    });
-    const total = addComparisons(parts);
-    this.#measures.records = { ...total, hot, cold };
-    if (total.lost > 0 || total.doubled > 0) {
-      throw new CliError(
-        EXIT.failed,
-        `${total.lost} of ${total.sent} records lost, ${total.doubled} doubled`,
-      );
-    }
-    return `${total.read} records (${hot} hot, ${cold} cold): nothing lost, nothing doubled`;
+    const total = await readBack(this.#hub(), allSent(this.#uploads, this.#written));
+    this.#measures.records = total;
+    requireWhole(total);
+    return `${total.read} records (${total.hot} hot, ${total.cold} cold): nothing lost, nothing doubled`;
   }
 
   /** Releases a good version by phases, under traffic. */
@@ -296,7 +272,7 @@ export class Rehearsal {
 
   /** Compares again, with what was written while versions changed: that is still hot, the rest is cold. */
   async compareAll(): Promise<string> {
-    await queueDrained(this.#running().apiUrl, this.#ready().clock, this.#options.signal);
+    await this.#queueDrained();
     return this.compare();
   }
 
@@ -309,9 +285,36 @@ export class Rehearsal {
     return `${report.from.slice(0, 8)} → ${report.to.slice(0, 8)}`;
   }
 
+  /** Archives what was written while versions changed, then merges the small files that this has left. */
+  async compact(): Promise<string> {
+    await archiveAll(this.#archiveOperator());
+    const compaction = await compactArchive(this.#archiveOperator(), true);
+    this.#measures.compaction = { before: compaction.before, after: compaction.after };
+    return compactedText(compaction);
+  }
+
+  /** Erases one tenant; every other one must still be as it was sent. */
+  async erase(): Promise<string> {
+    const sent = allSent(this.#uploads, this.#written);
+    const erasure = await eraseOne(this.#archiveOperator(), this.#hub(), sent);
+    this.#measures.erasure = erasure;
+    requireWhole(erasure.others);
+    const { datasetId, sent: gone, filesRewritten, others } = erasure;
+    return `${gone} records of ${datasetId}, ${filesRewritten} files rewritten; ${others.read} of the others as before`;
+  }
+
+  /** Checks every byte of the archive. */
+  async verify(): Promise<string> {
+    const { files, records, faultCount, ...rest } = await verifyArchive(this.#archiveOperator(), "full");
+    this.#measures.verification = { files, records, faults: faultCount };
+    return `${faultCount} faults in ${verifiedText({ files, records, faultCount, ...rest })}`;
+  }
+
   report(steps: RehearsalReport["steps"], seconds: number): RehearsalReport {
     const { records, bytes, goodRollout, badRollout, rollback: back } = this.#measures;
-    if (!records || !bytes || !goodRollout || !badRollout || !back) {
+    const { compaction, erasure, verification } = this.#measures;
+    const archive = compaction && erasure && verification && { compaction, erasure, verification };
+    if (!records || !bytes || !goodRollout || !badRollout || !back || !archive) {
       throw new Error("the report is asked for before every step has run");
     }
     return {
@@ -322,6 +325,7 @@ export class Rehearsal {
       goodRollout,
       badRollout,
       rollback: back,
+      ...archive,
       steps,
       seconds,
     };
@@ -367,19 +371,9 @@ export class Rehearsal {
     return writeVariants(this.#options.root, path.join(this.#options.directory, "variants"));
   }
 
-  async #archiveAll(): Promise<{ records: number; files: number; blocks: number; bytes: number }> {
-    const total = { records: 0, files: 0, blocks: 0, bytes: 0 };
-    const admin = this.#ready().secrets["ADMIN_TOKEN"] ?? "";
-    for (;;) {
-      const run = await this.#hub().archive(admin);
-      total.records += run.records;
-      total.files += run.files;
-      total.blocks += run.blocks;
-      total.bytes += run.coldBytes;
-      if (run.remaining === 0) break;
-    }
-    this.#measures.bytes = { json: this.#jsonBytes, cold: total.bytes };
-    return total;
+  #queueDrained(): Promise<void> {
+    const { topology: wanted, clock } = this.#ready();
+    return queueDrained(this.#running().apiUrl, wanted.queues.ingest.name, clock, this.#options.signal);
   }
 
   #running(): LocalCloud {
@@ -390,6 +384,11 @@ export class Rehearsal {
   #ready(): ReleaseContext {
     if (this.#context === null) throw new Error("nothing is provisioned yet");
     return this.#context;
+  }
+
+  #archiveOperator(): Operator {
+    if (this.#operator === null) throw new Error("nothing is provisioned yet");
+    return this.#operator;
   }
 
   #hub(): HubClient {

@@ -22,6 +22,18 @@ const GOOD: RehearsalReport = {
   goodRollout: { requests: 5_000, failed: 0 },
   badRollout: { requests: 500, failed: 15, secondsToZero: 1.2, reason: "gate" },
   rollback: { from: "v2", to: "v1", seconds: 1 },
+  compaction: {
+    before: { files: 9, blocks: 40, records: 100, bytes: 2_400 },
+    after: { files: 3, blocks: 30, records: 100, bytes: 2_000 },
+  },
+  erasure: {
+    datasetId: "ATL",
+    sent: 10,
+    found: 0,
+    filesRewritten: 2,
+    others: { sent: 90, read: 90, lost: 0, doubled: 0 },
+  },
+  verification: { files: 3, records: 90, faults: 0 },
   steps: [{ step: "Start the local cloud", seconds: 0.7 }],
   seconds: 50,
 };
@@ -40,6 +52,27 @@ describe("the promises of a rehearsal", () => {
     ["a lost record", { records: { ...GOOD.records, lost: 1 } }, "1 lost"],
     ["a doubled record", { records: { ...GOOD.records, doubled: 2 } }, "2 doubled"],
     ["a failed request", { goodRollout: { requests: 5_000, failed: 1 } }, "1 of 5000 requests failed"],
+    [
+      "files that were not merged",
+      { compaction: { ...GOOD.compaction, after: { ...GOOD.compaction.after, files: 9 } } },
+      "9 → 9 files",
+    ],
+    [
+      "a record that compaction lost",
+      { compaction: { ...GOOD.compaction, after: { ...GOOD.compaction.after, records: 99 } } },
+      "99 of 100 records",
+    ],
+    [
+      "an erased record that is still read",
+      { erasure: { ...GOOD.erasure, found: 1 } },
+      "1 of its 10 records",
+    ],
+    [
+      "a neighbour's record that an erasure took along",
+      { erasure: { ...GOOD.erasure, others: { sent: 90, read: 89, lost: 1, doubled: 0 } } },
+      "1 lost",
+    ],
+    ["a fault in the archive", { verification: { ...GOOD.verification, faults: 1 } }, "1 faults"],
     ["a slow return", { badRollout: { ...GOOD.badRollout, secondsToZero: 10.1 } }, "10.1 s"],
     [
       "a rollback that changed nothing",

@@ -18,6 +18,13 @@ export interface StepTime {
   readonly seconds: number;
 }
 
+export interface ColdFiles {
+  readonly files: number;
+  readonly blocks: number;
+  readonly records: number;
+  readonly bytes: number;
+}
+
 export interface RehearsalReport {
   readonly engine: string;
   readonly provider: string;
@@ -33,6 +40,19 @@ export interface RehearsalReport {
     readonly reason: string;
   };
   readonly rollback: { readonly from: string; readonly to: string; readonly seconds: number };
+  /** What is cold before and after the small files were merged; sizes in bytes. */
+  readonly compaction: { readonly before: ColdFiles; readonly after: ColdFiles };
+  readonly erasure: {
+    readonly datasetId: string;
+    /** Records of the tenant, and how many of them are still read. */
+    readonly sent: number;
+    readonly found: number;
+    readonly filesRewritten: number;
+    /** Every other tenant, read back afterwards. */
+    readonly others: Comparison;
+  };
+  /** Of every byte. */
+  readonly verification: { readonly files: number; readonly records: number; readonly faults: number };
   readonly steps: readonly StepTime[];
   readonly seconds: number;
 }
@@ -73,7 +93,8 @@ const percent = (share: number | null): string => (share === null ? "no requests
 
 /** Every promise the rehearsal checks, in the order of its steps. */
 export function promises(report: RehearsalReport): readonly Promised[] {
-  const { records, goodRollout, badRollout } = report;
+  const { records, goodRollout, badRollout, compaction, erasure, verification } = report;
+  const { before, after } = compaction;
   return [
     {
       text: `${records.sent} records sent, ${records.read} read back: ${records.lost} lost, ${records.doubled} doubled`,
@@ -98,6 +119,21 @@ export function promises(report: RehearsalReport): readonly Promised[] {
     {
       text: `promoted v2 rolled back to ${report.rollback.to} in ${report.rollback.seconds.toFixed(1)} s`,
       kept: report.rollback.to !== report.rollback.from,
+    },
+    {
+      text: `compaction: ${before.files} → ${after.files} files, ${before.bytes} → ${after.bytes} bytes, ${after.records} of ${before.records} records`,
+      kept: after.files < before.files && after.records === before.records,
+    },
+    {
+      text:
+        `${erasure.datasetId} erased: ${erasure.found} of its ${erasure.sent} records are still read; ` +
+        `of ${erasure.others.sent} of the others ${erasure.others.lost} lost, ${erasure.others.doubled} doubled`,
+      kept:
+        erasure.sent > 0 && erasure.found === 0 && erasure.others.lost === 0 && erasure.others.doubled === 0,
+    },
+    {
+      text: `every byte of ${verification.files} files verified: ${verification.faults} faults in ${verification.records} records`,
+      kept: verification.files > 0 && verification.faults === 0,
     },
   ];
 }

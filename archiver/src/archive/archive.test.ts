@@ -1,45 +1,15 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { countRows, type Flight, flight, TestArchiver, useStorage } from "../../test/archiver.ts";
-import { gatedBucket, gatedDatabase, interruptingGate, killingGate } from "../../test/faults.ts";
+import { countRows, EPOCH, flight, TestArchiver, useStorage } from "../../test/archiver.ts";
+import { gatedBucket, gatedDatabase, interruptingGate } from "../../test/faults.ts";
+import { expectExactlyOnce, fill } from "../../test/filled.ts";
+import { readStored } from "../../test/stored.ts";
+import { Meter, meteredBucket, meteredDatabase, NO_SPEND } from "../cost/index.ts";
 import { readFile } from "../ocf/index.ts";
 import { scanRecords, registry } from "../tables/index.ts";
-import { ARCHIVE_LEASE, LEASE_TTL_MS } from "./run.ts";
+import { ARCHIVE_LEASE } from "../manifest/index.ts";
 
 useStorage();
-
-/** Two periods, two datasets, ties and a repeated record. */
-const RECORDS: readonly Flight[] = [
-  flight(5),
-  flight(3),
-  flight(5),
-  flight(1441),
-  flight(1440, { delay: 9 }),
-  flight(3, { delay: 1 }),
-];
-
-async function fill(archiver: TestArchiver): Promise<void> {
-  await archiver.store(RECORDS.slice(0, 4));
-  await archiver.store(RECORDS.slice(4));
-  await archiver.store([flight(4, { origin: "SFO" })], { datasetId: "SFO" });
-}
-
-const sorted = (records: readonly unknown[]): readonly string[] =>
-  records.map((record) => JSON.stringify(record)).sort();
-
-/** Every record is read once, and the index agrees with the objects that it names. */
-async function expectExactlyOnce(archiver: TestArchiver): Promise<void> {
-  expect(sorted(await archiver.readAll({ limit: 2 }))).toEqual(sorted(RECORDS));
-  expect(await archiver.readAll({ datasetId: "SFO" })).toEqual([flight(4, { origin: "SFO" })]);
-  const counted = await env.DB.prepare(
-    `SELECT (SELECT coalesce(sum(record_count), 0) FROM buffer_logs) AS hot,
-            (SELECT coalesce(sum(record_count), 0) FROM block_indexes) AS cold,
-            (SELECT coalesce(sum(record_count), 0) FROM archived_files) AS files`,
-  ).first<{ hot: number; cold: number; files: number }>();
-  expect(counted).not.toBeNull();
-  expect((counted?.hot ?? 0) + (counted?.cold ?? 0)).toBe(RECORDS.length + 1);
-  expect(counted?.files).toBe(counted?.cold);
-}
 
 interface FileRow {
   readonly id: number;
@@ -57,6 +27,19 @@ async function files(): Promise<readonly FileRow[]> {
   return (await env.DB.prepare("SELECT * FROM archived_files ORDER BY file_path").all<FileRow>()).results;
 }
 
+/** Makes `count` rows of one, each of a dataset of its own. */
+async function repeatRow(id: number, count: number): Promise<void> {
+  await env.DB.prepare(
+    `INSERT INTO buffer_logs (message_id, dataset_id, table_name, period, schema_fingerprint, record_count,
+                              min_time, max_time, bytes, created_at, data)
+     SELECT 'm' || n.value, 'user-' || n.value, b.table_name, b.period, b.schema_fingerprint, b.record_count,
+            b.min_time, b.max_time, b.bytes, b.created_at, b.data
+     FROM buffer_logs b, json_each(?2) n WHERE b.id = ?1`,
+  )
+    .bind(id, JSON.stringify(Array.from({ length: count - 1 }, (_, n) => n)))
+    .run();
+}
+
 describe("an archive run", () => {
   it("writes one file a table and period, one dataset a block, and empties what it moved", async () => {
     const archiver = new TestArchiver();
@@ -70,8 +53,8 @@ describe("an archive run", () => {
       remaining: 0,
     });
     expect((await files()).map(({ file_path }) => file_path.replace(/[0-9a-f]{12}\.avro$/, "#"))).toEqual([
-      "flights/2026_11_20/1-5-#",
-      "flights/2026_11_21/2-3-#",
+      "flights/2026_11_20/1-5-1-#",
+      "flights/2026_11_21/2-3-1-#",
     ]);
     expect(await countRows("buffer_logs")).toBe(0);
     await expectExactlyOnce(archiver);
@@ -108,7 +91,7 @@ describe("an archive run", () => {
           end_timestamp: times.at(-1),
         });
       }
-      const datasets = index.results.map((row) => [row["dataset_id"], 1]);
+      const datasets = index.results.map((row) => [row["dataset_id"], row["record_count"]]);
       expect(JSON.parse(header.metadata.get("strata.datasets") ?? "")).toEqual(datasets);
     }
   });
@@ -139,6 +122,7 @@ describe("an archive run", () => {
       hotRows: 0,
       coldBytes: 0,
       remaining: 0,
+      spent: NO_SPEND,
     });
     archiver.now += 1;
     expect(await archiver.archive()).toMatchObject({ ran: true, hotRows: 5 });
@@ -154,11 +138,12 @@ describe("an archive run", () => {
   });
 
   it.each([
-    ["rows", { rowsPerPass: 1 }],
-    ["bytes", { bytesPerPass: 1 }],
-    ["files in a commit", { filesPerCommit: 1 }],
-  ])("moves everything when a pass is bounded by %s", async (_, bounds) => {
-    const archiver = new TestArchiver();
+    ["rows", { rowsPerPass: 1 }, {}],
+    ["records", { recordsPerPass: 1 }, {}],
+    ["bytes", {}, { fileBytes: 1 }],
+    ["files in a commit", { filesPerCommit: 1 }, {}],
+  ])("moves everything when a pass is bounded by %s", async (_, bounds, settings) => {
+    const archiver = new TestArchiver({ settings });
     await fill(archiver);
     expect(await archiver.archive(bounds)).toMatchObject({ hotRows: 5, remaining: 0 });
     await expectExactlyOnce(archiver);
@@ -205,7 +190,7 @@ describe("an archive run", () => {
     const archiver = new TestArchiver();
     await fill(archiver);
     await env.DB.prepare("UPDATE buffer_logs SET data = 'AAAA' WHERE id = 2").run();
-    expect(await archiver.archive()).toMatchObject({ ran: true, hotRows: 4, remaining: 1 });
+    expect(await archiver.archive()).toMatchObject({ ran: true, hotRows: 4, remaining: 0 });
     expect((await env.DB.prepare("SELECT id FROM buffer_logs").all()).results).toEqual([{ id: 2 }]);
   });
 
@@ -213,151 +198,102 @@ describe("an archive run", () => {
     const archiver = new TestArchiver();
     await fill(archiver);
     await env.DB.prepare("UPDATE buffer_logs SET schema_fingerprint = 'future' WHERE id = 1").run();
-    expect(await archiver.archive()).toMatchObject({ ran: true, hotRows: 4, remaining: 1 });
+    expect(await archiver.archive()).toMatchObject({ ran: true, hotRows: 4, remaining: 0 });
+    expect((await env.DB.prepare("SELECT id FROM buffer_logs").all()).results).toEqual([{ id: 1 }]);
+  });
+
+  it("goes past any number of rows that it cannot move, and moves those behind them", async () => {
+    const archiver = new TestArchiver();
+    await archiver.store([flight(1)]);
+    await repeatRow(1, 300);
+    await env.DB.prepare("UPDATE buffer_logs SET data = 'AAAA' WHERE id <= 150").run();
+    await env.DB.prepare(
+      "UPDATE buffer_logs SET schema_fingerprint = 'future' WHERE id BETWEEN 151 AND 280",
+    ).run();
+    expect(await archiver.archive({ rowsPerPass: 7 })).toMatchObject({ hotRows: 20, remaining: 0 });
+    expect(await countRows("buffer_logs")).toBe(280);
+  });
+
+  it("keeps records hot for as long as the stack says, and moves those that are older", async () => {
+    const archiver = new TestArchiver({ settings: { hotWindow: 600_000 } });
+    await archiver.store([flight(1)]);
+    archiver.now += 300_000;
+    await archiver.store([flight(2)]);
+    archiver.now += 299_999;
+    expect(await archiver.archive()).toMatchObject({ ran: true, hotRows: 0, remaining: 0 });
+    archiver.now += 1;
+    expect(await archiver.archive()).toMatchObject({ hotRows: 1, remaining: 0 });
+    expect((await env.DB.prepare("SELECT id FROM buffer_logs").all()).results).toEqual([{ id: 2 }]);
+    archiver.now += 300_000;
+    expect(await archiver.archive()).toMatchObject({ hotRows: 1, remaining: 0 });
+  });
+
+  it("moves records of tables without a schema, in the generic envelope, also when such are refused by now", async () => {
+    await new TestArchiver({ settings: { genericTables: true } }).store(
+      [
+        { time: EPOCH + 5, note: "b" },
+        { time: EPOCH, tags: ["a"], ä: null },
+      ],
+      { table: "notes" },
+    );
+    const archiver = new TestArchiver();
+    await archiver.store([flight(1)]);
+    expect(await archiver.archive()).toMatchObject({ files: 2, records: 3, remaining: 0 });
+    const stored = await readStored();
+    expect(stored.faults).toEqual([]);
+    expect(stored.cold).toEqual([
+      `flights LAS ${JSON.stringify(flight(1))}`,
+      `notes LAS ${JSON.stringify({ time: EPOCH, tags: ["a"], ä: null })}`,
+      `notes LAS ${JSON.stringify({ time: EPOCH + 5, note: "b" })}`,
+    ]);
+  });
+
+  it("makes files and blocks of the sizes that the stack says, with its codec", async () => {
+    const archiver = new TestArchiver({ settings: { blockBytes: 200, fileBytes: 1_000, codec: "null" } });
+    for (let start = 0; start < 150; start += 10) {
+      await archiver.store(Array.from({ length: 10 }, (_, n) => flight(start + n)));
+    }
+    const { files: count } = await archiver.archive();
+    const { results } = await env.DB.prepare(
+      `SELECT f.compression_codec AS codec, sum(b.length) AS bytes, max(b.length) AS block
+       FROM archived_files f JOIN block_indexes b ON b.file_id = f.id GROUP BY f.id`,
+    ).all<{ codec: string; bytes: number; block: number }>();
+    expect(results).toHaveLength(count);
+    expect(count).toBeGreaterThan(1);
+    for (const { codec, bytes, block } of results) {
+      expect(codec).toBe("null");
+      // A block's framing takes up to 23 bytes beside its records.
+      expect(block).toBeLessThanOrEqual(200 + 23);
+      expect(bytes).toBeLessThanOrEqual(1_000 + Math.ceil(1_000 / 150) * 23);
+    }
+    expect((await readStored()).faults).toEqual([]);
+  });
+
+  it("says what it spent, as D1 and R2 count it", async () => {
+    const filling = new TestArchiver();
+    await fill(filling);
+    const bytes = await env.DB.prepare("SELECT sum(bytes) AS n FROM buffer_logs").first<number>("n");
+    const meter = new Meter();
+    const archiver = new TestArchiver({
+      db: meteredDatabase(env.DB, meter),
+      bucket: meteredBucket(env.COLD, meter),
+    });
+    const { spent, coldBytes, files: count } = await archiver.archive();
+    expect(spent).toEqual({ ...meter.spent, compressedBytes: bytes });
+    expect(spent).toMatchObject({
+      r2ClassA: count,
+      r2ClassB: 0,
+      r2BytesWritten: coldBytes,
+      decompressedBytes: 0,
+    });
+    expect(spent.d1RowsWritten).toBeGreaterThan(0);
   });
 
   it("moves 2,500 messages of as many datasets, far more than D1 binds parameters", async () => {
     const archiver = new TestArchiver();
     await archiver.store([flight(1)]);
-    await env.DB.prepare(
-      `INSERT INTO buffer_logs (message_id, dataset_id, table_name, period, schema_fingerprint, record_count,
-                                min_time, max_time, bytes, created_at, data)
-       SELECT 'm' || n.value, 'user-' || n.value, b.table_name, b.period, b.schema_fingerprint, b.record_count,
-              b.min_time, b.max_time, b.bytes, b.created_at, b.data
-       FROM buffer_logs b, json_each(?) n WHERE b.id = 1`,
-    )
-      .bind(JSON.stringify(Array.from({ length: 2_499 }, (_, n) => n)))
-      .run();
+    await repeatRow(1, 2_500);
     expect(await archiver.archive()).toMatchObject({ files: 2, blocks: 2_500, hotRows: 2_500, remaining: 0 });
     expect(await archiver.readAll({ datasetId: "user-2498" })).toEqual([flight(1)]);
-  });
-});
-
-describe("an archive run that dies", () => {
-  /** The operations of a run, so that a test can stop at each. */
-  async function operations(): Promise<number> {
-    const { gate, log } = killingGate(Number.POSITIVE_INFINITY, "before");
-    const archiver = new TestArchiver({ db: gatedDatabase(gate), bucket: gatedBucket(gate) });
-    await fill(new TestArchiver());
-    await archiver.archive({ rowsPerPass: 3 });
-    await env.DB.batch(
-      [
-        "block_indexes",
-        "archived_files",
-        "archived_messages",
-        "buffer_logs",
-        "leases",
-        "sqlite_sequence",
-      ].map((table) => env.DB.prepare(`DELETE FROM ${table}`)),
-    );
-    return log.length;
-  }
-
-  it.each(["before", "after"] as const)(
-    "%s any operation loses nothing and doubles nothing",
-    async (moment) => {
-      const count = await operations();
-      expect(count).toBeGreaterThanOrEqual(10);
-      for (let at = 0; at < count; at += 1) {
-        const healthy = new TestArchiver();
-        await fill(healthy);
-        const { gate } = killingGate(at, moment);
-        const dying = new TestArchiver({ db: gatedDatabase(gate), bucket: gatedBucket(gate) });
-        await dying.archive({ rowsPerPass: 3 }).catch(() => undefined);
-
-        await expectExactlyOnce(healthy);
-        healthy.now += LEASE_TTL_MS;
-        expect(await healthy.archive({ rowsPerPass: 3 })).toMatchObject({ ran: true, remaining: 0 });
-        expect(await countRows("buffer_logs")).toBe(0);
-        await expectExactlyOnce(healthy);
-        await env.DB.batch(
-          ["block_indexes", "archived_files", "archived_messages", "leases", "sqlite_sequence"].map((table) =>
-            env.DB.prepare(`DELETE FROM ${table}`),
-          ),
-        );
-      }
-    },
-  );
-
-  it("after its upload finds its own object again and commits it", async () => {
-    const healthy = new TestArchiver();
-    await healthy.store([flight(1)]);
-    const { gate, log } = killingGate(4, "before");
-    const dying = new TestArchiver({ db: gatedDatabase(gate), bucket: gatedBucket(gate) });
-    await expect(dying.archive()).rejects.toThrow("batch");
-    expect(log.slice(3)).toContain("r2 put");
-    const left = await env.COLD.list();
-    expect(left.objects).toHaveLength(1);
-
-    healthy.now += LEASE_TTL_MS;
-    expect(await healthy.archive()).toMatchObject({ files: 1 });
-    expect((await env.COLD.list()).objects.map(({ key }) => key)).toEqual(left.objects.map(({ key }) => key));
-    expect((await files()).map(({ file_path }) => file_path)).toEqual(left.objects.map(({ key }) => key));
-  });
-
-  it("does not take an object of another content for its own", async () => {
-    const archiver = new TestArchiver();
-    await archiver.store([flight(1)]);
-    const planting = interruptingGate(3, async () => {
-      throw new Error("stop before the upload");
-    });
-    const keys: string[] = [];
-    const bucket = new Proxy(env.COLD, {
-      get(target, name) {
-        if (name !== "put") return Reflect.get(target, name).bind(target);
-        return (key: string) => {
-          keys.push(key);
-          return planting.gate("put", () => Promise.reject(new Error("stop before the upload")));
-        };
-      },
-    });
-    await expect(new TestArchiver({ bucket }).archive()).rejects.toThrow("stop before the upload");
-    await env.COLD.put(keys[0] ?? "", "something else");
-    await expect(archiver.archive()).rejects.toThrow("exists with another content");
-    expect(await countRows("buffer_logs")).toBe(1);
-    expect(await archiver.readAll()).toEqual([flight(1)]);
-  });
-});
-
-describe("an archive run that stalls and wakes", () => {
-  it("at any operation does no harm after another run has taken its lease and done its work", async () => {
-    let stalls = 0;
-    for (let at = 1; at < 12; at += 1) {
-      const other = new TestArchiver();
-      await fill(other);
-      other.now += 2 * LEASE_TTL_MS;
-      let other_ran = false;
-      const { gate } = interruptingGate(at, async () => {
-        other_ran = (await other.archive()).ran;
-      });
-      const stalled = new TestArchiver({ db: gatedDatabase(gate), bucket: gatedBucket(gate) });
-      await stalled.archive({ rowsPerPass: 3 });
-      if (other_ran) stalls += 1;
-
-      await expectExactlyOnce(other);
-      expect(await countRows("buffer_logs")).toBe(0);
-      await env.DB.batch(
-        ["block_indexes", "archived_files", "archived_messages", "leases"].map((table) =>
-          env.DB.prepare(`DELETE FROM ${table}`),
-        ),
-      );
-    }
-    expect(stalls).toBeGreaterThanOrEqual(8);
-  });
-
-  it("does not shorten or end the lease of the run that took over", async () => {
-    const archiver = new TestArchiver();
-    await fill(archiver);
-    const { gate } = interruptingGate(2, async () => {
-      await env.DB.prepare(
-        "UPDATE leases SET holder = 'other', fence = fence + 1, expires_at = 42424242",
-      ).run();
-    });
-    const stalled = new TestArchiver({ db: gatedDatabase(gate), bucket: gatedBucket(gate) });
-    expect(await stalled.archive()).toMatchObject({ ran: true, hotRows: 0, remaining: 5 });
-    expect(await env.DB.prepare("SELECT holder, expires_at FROM leases").first()).toEqual({
-      holder: "other",
-      expires_at: 42424242,
-    });
   });
 });

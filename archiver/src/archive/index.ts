@@ -1,1 +1,1 @@
-export { type ArchiveBindings, archiveRun, DEFAULT_BOUNDS, type RunBounds } from "./run.ts";
+export { archiveRun, DEFAULT_BOUNDS, type RunBounds } from "./run.ts";

@@ -4,23 +4,22 @@
  * commit changes what a reader sees; a run that dies before it leaves an object
  * without a manifest row, and nothing else.
  */
+import { putOnce } from "../cold/index.ts";
 import type { ArchiveRunResult } from "../contract.ts";
+import { Meter, meteredBucket, meteredDatabase, NO_SPEND } from "../cost/index.ts";
 import { errorFields, log } from "../log.ts";
-import type { SchemaRegistry } from "../tables/index.ts";
-import { acquireLease, holdsLease, type Lease, releaseLease } from "./lease.ts";
-import { putOnce } from "./object.ts";
-import { type ArchiveFile, buildFile, groupRows, type HotRow, readRows, type RowGroup } from "./plan.ts";
-import { COMMIT_QUERIES, commitFiles, countHotRows, hotWatermark, pickHotRows } from "./store.ts";
-
-export interface ArchiveBindings {
-  readonly db: D1Database;
-  readonly bucket: R2Bucket;
-  readonly registry: SchemaRegistry;
-  /** ms UTC. */
-  readonly now: () => number;
-  /** Who runs; for the operator's eyes. */
-  readonly holder: string;
-}
+import {
+  type ArchiveBindings,
+  COMMIT_QUERIES,
+  commitChange,
+  holdsLease,
+  type Lease,
+  LEASE_TTL_MS,
+  type NewFile,
+  withLease,
+} from "../manifest/index.ts";
+import { type ArchiveFile, buildFile, fileKey, groupRows, type ReadGroup, readRows } from "./plan.ts";
+import { countHotRows, FIRST_PLACE, hotWatermark, pickHotRows, type Place, type Scope } from "./store.ts";
 
 /** What a run and each of its passes may take. */
 export interface RunBounds {
@@ -34,10 +33,15 @@ export interface RunBounds {
   /** Files that become visible in one transaction. */
   readonly filesPerCommit: number;
   readonly rowsPerPass: number;
-  /** Bytes of records that a pass picks; it takes about eight times as much memory. */
-  readonly bytesPerPass: number;
+  readonly recordsPerPass: number;
 }
 
+/**
+ * A pass keeps at most four times its bytes of records in memory (first D1's
+ * answer as text and as rows; then the records, a copy of them in order, and the
+ * files) and 40 bytes a record, as measured: 26 MiB with files of 4 MiB, 42 MiB
+ * with the largest that a stack may set.
+ */
 export const DEFAULT_BOUNDS: RunBounds = {
   runTime: 20_000,
   filesPerRun: 500,
@@ -46,17 +50,13 @@ export const DEFAULT_BOUNDS: RunBounds = {
   // An invocation has 30 s of CPU; sorting and deflating takes up to 0.1 s a MiB.
   bytesPerRun: 192 * 1024 * 1024,
   filesPerCommit: 64,
+  // Also keeps the index of a commit, up to one block a row and one a KiB of records, within COMMIT_QUERIES.
   rowsPerPass: 2_000,
-  bytesPerPass: 4 * 1024 * 1024,
+  recordsPerPass: 250_000,
 };
 
-export const ARCHIVE_LEASE = "archive";
-
-/** Longer than the work between two commits takes; each commit renews it. */
-export const LEASE_TTL_MS = 60_000;
-
-/** Queries beside those of the passes: lease, watermark, a lost lease, what remains, release. */
-const RUN_QUERIES = 5;
+/** Queries that end a run: a lost lease, what remains, release. */
+const END_QUERIES = 3;
 
 /** One pick, before the commits of its files. */
 const PICK_QUERIES = 1;
@@ -64,15 +64,9 @@ const PICK_QUERIES = 1;
 /** Workers keep six connections open at a time. */
 const PARALLEL_UPLOADS = 4;
 
-const NOTHING: ArchiveRunResult = {
-  ran: false,
-  files: 0,
-  blocks: 0,
-  records: 0,
-  hotRows: 0,
-  coldBytes: 0,
-  remaining: 0,
-};
+type Progress = Pick<ArchiveRunResult, "files" | "blocks" | "records" | "hotRows" | "coldBytes">;
+
+const NOTHING: Progress = { files: 0, blocks: 0, records: 0, hotRows: 0, coldBytes: 0 };
 
 /**
  * Moves hot rows to cold storage.
@@ -82,112 +76,135 @@ export async function archiveRun(
   bindings: ArchiveBindings,
   bounds: RunBounds = DEFAULT_BOUNDS,
 ): Promise<ArchiveRunResult> {
-  const { db, now, holder } = bindings;
-  const lease = await acquireLease(db, { name: ARCHIVE_LEASE, holder, now: now(), ttl: LEASE_TTL_MS });
-  if (lease === null) return NOTHING;
+  const { holder } = bindings;
+  const meter = new Meter();
+  const metered = {
+    ...bindings,
+    db: meteredDatabase(bindings.db, meter),
+    bucket: meteredBucket(bindings.bucket, meter),
+  };
   try {
-    const result = await drain(lease, bindings, bounds);
-    log.info("archive.run", { ...result, holder });
-    return result;
+    const moved = await withLease(metered, (lease) => drain(lease, metered, bounds, meter));
+    if (moved === null) return { ran: false, ...NOTHING, remaining: 0, spent: NO_SPEND };
+    log.info("archive.run", { ...moved, ...meter.spent, holder });
+    return { ran: true, ...moved, spent: meter.spent };
   } catch (error) {
-    log.error("archive.run_failed", { holder, ...errorFields(error) });
+    log.error("archive.run_failed", { holder, ...meter.spent, ...errorFields(error) });
     throw error;
-  } finally {
-    await releaseLease(db, lease).catch((error: unknown) =>
-      log.warn("archive.lease_not_released", errorFields(error)),
-    );
   }
 }
 
-async function drain(lease: Lease, bindings: ArchiveBindings, bounds: RunBounds): Promise<ArchiveRunResult> {
-  const { db, registry } = bindings;
-  const within = withinBounds(bindings, bounds);
-  const watermark = await hotWatermark(db);
-  const unreadable = new Set<number>();
-  let spent: Spent = { queries: RUN_QUERIES, bytes: 0 };
-  let total: ArchiveRunResult = { ...NOTHING, ran: true };
+async function drain(
+  lease: Lease,
+  bindings: ArchiveBindings,
+  bounds: RunBounds,
+  meter: Meter,
+): Promise<Progress & Pick<ArchiveRunResult, "remaining">> {
+  const { db, registry, settings, now } = bindings;
+  const mayGoOn = withinBounds(bindings, bounds, meter);
+  let scope: Scope = {
+    watermark: await hotWatermark(db, now() - settings.hotWindow),
+    schemas: registry.known.map(({ table, fingerprint }) => `${table}/${fingerprint}`),
+    after: FIRST_PLACE,
+  };
+  let total = NOTHING;
 
   for (;;) {
-    const rows = await pickHotRows(db, {
-      watermark,
-      schemas: registry.known.map(({ table, fingerprint }) => `${table}/${fingerprint}`),
-      skip: [...unreadable],
-      maxRows: bounds.rowsPerPass,
-      maxBytes: bounds.bytesPerPass,
-    });
-    spent = { queries: spent.queries + PICK_QUERIES, bytes: spent.bytes + bytesOf(rows) };
-    const groups = groupRows(rows, (table, fingerprint) => registry.find(table, fingerprint));
+    const pass = await readPass(bindings, scope, bounds);
+    if (pass === null) return { ...total, remaining: 0 };
+    const { groups, last } = pass;
     for (let start = 0; start < groups.length; start += bounds.filesPerCommit) {
-      const files = buildFiles(groups.slice(start, start + bounds.filesPerCommit), unreadable);
-      await uploadAll(bindings.bucket, files);
-      if (files.length > 0 && !(await commit(lease, bindings, files))) return finish(db, watermark, total);
-      total = add(total, files);
-      spent = { ...spent, queries: spent.queries + COMMIT_QUERIES };
-      if (!within(total, spent)) return finish(db, watermark, total);
+      const files = await buildFiles(groups.slice(start, start + bounds.filesPerCommit), bindings, meter);
+      const kept = files.length === 0 || (await store(lease, bindings, files));
+      if (kept) total = add(total, files);
+      if (!kept || !mayGoOn(total)) return { ...total, remaining: await countHotRows(db, scope) };
     }
-    if (groups.length === 0) return finish(db, watermark, total);
+    scope = { ...scope, after: last };
   }
 }
 
-/** What a run has taken of the invocation. */
-interface Spent {
-  /** D1 queries, with those that end the run. */
-  readonly queries: number;
-  /** Bytes of records that were picked. */
-  readonly bytes: number;
+/**
+ * Picks the next rows and finds their records. The rows' text is not kept.
+ * @returns `null` when there are none
+ */
+async function readPass(
+  { db, registry, settings }: ArchiveBindings,
+  scope: Scope,
+  bounds: RunBounds,
+): Promise<{ readonly groups: readonly ReadGroup[]; readonly last: Place } | null> {
+  const rows = await pickHotRows(db, scope, {
+    maxRows: bounds.rowsPerPass,
+    maxRecords: bounds.recordsPerPass,
+    maxBytes: settings.fileBytes,
+  });
+  const last = rows.at(-1);
+  if (last === undefined) return null;
+  const groups = groupRows(rows, (table, fingerprint) => registry.find(table, fingerprint)).map(readRows);
+  for (const group of groups) reportUnreadable(group);
+  return { groups, last: { table: last.table, period: last.period, id: last.id } };
 }
 
-/** Base64 has four characters for three bytes. */
-const bytesOf = (rows: readonly HotRow[]): number =>
-  rows.reduce((sum, { data }) => sum + data.length * (3 / 4), 0);
-
-/** Whether a run that has made and taken so much may begin something further. */
+/** Whether a run that has moved so much may begin something further. */
 function withinBounds(
   { now }: ArchiveBindings,
   bounds: RunBounds,
-): (total: ArchiveRunResult, spent: Spent) => boolean {
+  meter: Meter,
+): (total: Progress) => boolean {
   const deadline = now() + bounds.runTime;
-  return (total, { queries, bytes }) =>
+  return ({ files }) =>
     now() < deadline &&
-    total.files < bounds.filesPerRun &&
-    bytes < bounds.bytesPerRun &&
-    queries + PICK_QUERIES + COMMIT_QUERIES <= bounds.queriesPerRun;
+    files < bounds.filesPerRun &&
+    meter.spent.compressedBytes < bounds.bytesPerRun &&
+    meter.spent.d1Queries + PICK_QUERIES + COMMIT_QUERIES + END_QUERIES <= bounds.queriesPerRun;
 }
 
-async function finish(db: D1Database, watermark: number, total: ArchiveRunResult): Promise<ArchiveRunResult> {
-  return { ...total, remaining: await countHotRows(db, watermark) };
+async function buildFiles(
+  groups: readonly ReadGroup[],
+  { settings }: ArchiveBindings,
+  meter: Meter,
+): Promise<readonly ArchiveFile[]> {
+  const files: ArchiveFile[] = [];
+  for (const group of groups) {
+    if (group.readable.length === 0) continue;
+    const file = await buildFile(group, group.readable, settings);
+    meter.add({ compressedBytes: file.recordBytes });
+    files.push(file);
+  }
+  return files;
 }
 
-function buildFiles(groups: readonly RowGroup[], unreadableIds: Set<number>): readonly ArchiveFile[] {
-  return groups.flatMap((group) => {
-    const { readable, unreadable } = readRows(group);
-    for (const { row, error } of unreadable) {
-      unreadableIds.add(row.id);
-      log.error("archive.unreadable_row", {
-        row_id: row.id,
-        table: row.table,
-        period: row.period,
-        ...errorFields(error),
-      });
-    }
-    return readable.length === 0 ? [] : [buildFile(group, readable)];
+/** Row ids that a log line names. */
+const NAMED_ROWS = 20;
+
+function reportUnreadable({ schema, period, unreadable }: ReadGroup): void {
+  const [first] = unreadable;
+  if (first === undefined) return;
+  log.error("archive.unreadable_rows", {
+    table: schema.table,
+    period,
+    rows: unreadable.length,
+    row_ids: unreadable.slice(0, NAMED_ROWS).map(({ id }) => String(id)),
+    ...errorFields(first.error),
   });
 }
 
-async function uploadAll(bucket: R2Bucket, files: readonly ArchiveFile[]): Promise<void> {
-  for (let start = 0; start < files.length; start += PARALLEL_UPLOADS) {
-    await Promise.all(files.slice(start, start + PARALLEL_UPLOADS).map((file) => putOnce(bucket, file)));
-  }
-}
-
-/** @returns `false` when another run has taken the lease: the rows are its to move now */
-async function commit(
+/** Uploads files and commits them. @returns `false` when another run has taken the lease: the rows are its to move now */
+async function store(
   lease: Lease,
-  { db, now }: ArchiveBindings,
+  { db, bucket, now }: ArchiveBindings,
   files: readonly ArchiveFile[],
 ): Promise<boolean> {
+  const stored = await uploadAll(bucket, files, lease.fence);
   try {
-    await commitFiles(db, { lease, now: now(), leaseExpiresAt: now() + LEASE_TTL_MS, files });
+    await commitChange(db, {
+      lease,
+      now: now(),
+      leaseExpiresAt: now() + LEASE_TTL_MS,
+      files: stored,
+      hotRowIds: files.flatMap((file) => file.rowIds),
+      replaced: [],
+      replacedState: "compacted",
+    });
     return true;
   } catch (error) {
     // Where the lease cannot be looked up either, the commit's own error says more.
@@ -197,15 +214,30 @@ async function commit(
   }
 }
 
-function add(total: ArchiveRunResult, files: readonly ArchiveFile[]): ArchiveRunResult {
+async function uploadAll(
+  bucket: R2Bucket,
+  files: readonly ArchiveFile[],
+  fence: number,
+): Promise<readonly NewFile[]> {
+  const stored: NewFile[] = [];
+  for (let start = 0; start < files.length; start += PARALLEL_UPLOADS) {
+    const uploads = files.slice(start, start + PARALLEL_UPLOADS).map(async (built): Promise<NewFile> => {
+      const key = fileKey(built, fence);
+      return { key, file: built.file, retainedFrom: await putOnce(bucket, key, built.file, built.bytes) };
+    });
+    stored.push(...(await Promise.all(uploads)));
+  }
+  return stored;
+}
+
+function add(total: Progress, files: readonly ArchiveFile[]): Progress {
   const sum = (count: (file: ArchiveFile) => number): number =>
     files.reduce((all, file) => all + count(file), 0);
   return {
-    ...total,
     files: total.files + files.length,
-    blocks: total.blocks + sum((file) => file.blocks.length),
-    records: total.records + sum((file) => file.recordCount),
-    hotRows: total.hotRows + sum((file) => file.rowIds.length),
-    coldBytes: total.coldBytes + sum((file) => file.bytes.length),
+    blocks: total.blocks + sum(({ file }) => file.blocks.length),
+    records: total.records + sum(({ file }) => file.recordCount),
+    hotRows: total.hotRows + sum(({ rowIds }) => rowIds.length),
+    coldBytes: total.coldBytes + sum(({ bytes }) => bytes.length),
   };
 }

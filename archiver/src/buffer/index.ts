@@ -1,2 +1,3 @@
-export { consume } from "./consume.ts";
+export { consume, type ConsumeBindings } from "./consume.ts";
+export { bytesOrText, readMessage } from "./read-message.ts";
 export { forgetArchivedMessages } from "./store.ts";

@@ -32,8 +32,9 @@ export const bufferLogs = sqliteTable(
 );
 
 /**
- * Ids of messages that left `buffer_logs`, kept longer than a queue may deliver
- * a message again: a late second delivery must not bring its records back.
+ * Ids of messages that left `buffer_logs`, archived or erased, kept longer than a
+ * queue may deliver a message again: a late second delivery must not bring its
+ * records back.
  */
 export const archivedMessages = sqliteTable(
   "archived_messages",

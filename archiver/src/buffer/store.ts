@@ -10,6 +10,8 @@ export interface HotRow {
   readonly recordCount: number;
   readonly minTime: number;
   readonly maxTime: number;
+  /** When the request was accepted, ms UTC. */
+  readonly acceptedAt: number;
   /** Base64 of the records. */
   readonly data: string;
   readonly bytes: number;
@@ -20,7 +22,9 @@ export const MAX_PARAMETER_CHARS = 1_000_000;
 
 /**
  * `ON CONFLICT` and not `OR IGNORE`, which would drop a row for any broken
- * constraint. A message that was archived already is not stored again.
+ * constraint. A message that was archived already is not stored again, and none
+ * of a dataset that was erased after the message was accepted: asked in the
+ * statement itself, so that an erasure comes wholly before it or wholly after.
  */
 const INSERT = `
   INSERT INTO buffer_logs (message_id, dataset_id, table_name, period, schema_fingerprint, record_count,
@@ -29,6 +33,7 @@ const INSERT = `
          value ->> 6, value ->> 7, value ->> 8, value ->> 9, ?2
   FROM json_each(?1)
   WHERE NOT EXISTS (SELECT 1 FROM archived_messages WHERE message_id = value ->> 0)
+    AND NOT EXISTS (SELECT 1 FROM erasures WHERE dataset_id = value ->> 1 AND requested_at >= value ->> 10)
   ON CONFLICT (message_id) DO NOTHING`;
 
 /**
@@ -48,17 +53,40 @@ export async function storeHotRows(db: D1Database, rows: readonly HotRow[], now:
     row.maxTime,
     row.data,
     row.bytes,
+    row.acceptedAt,
   ]);
   const { meta } = await db.prepare(INSERT).bind(JSON.stringify(values), now).run();
   return meta.changes;
 }
 
-/** Forgets archived messages that no queue can deliver any more, at most `limit` of them. */
+/** How many of these messages belong to a dataset that was erased after they were accepted. */
+export async function countErased(
+  db: D1Database,
+  rows: readonly Pick<HotRow, "datasetId" | "acceptedAt">[],
+): Promise<number> {
+  const found = await db
+    .prepare(
+      `SELECT count(*) AS messages FROM json_each(?1) WHERE EXISTS
+         (SELECT 1 FROM erasures WHERE dataset_id = value ->> 0 AND requested_at >= value ->> 1)`,
+    )
+    .bind(JSON.stringify(rows.map(({ datasetId, acceptedAt }) => [datasetId, acceptedAt])))
+    .first<{ messages: number }>();
+  return found?.messages ?? 0;
+}
+
+/**
+ * Forgets archived messages that no queue can deliver any more, at most `limit`
+ * of them. A dead letter may be sent back however old it is: what was archived
+ * since the oldest of them was accepted may be one of them.
+ * @param before ms UTC
+ */
 export async function forgetArchivedMessages(db: D1Database, before: number, limit: number): Promise<number> {
   const { meta } = await db
     .prepare(
       `DELETE FROM archived_messages WHERE message_id IN
-         (SELECT message_id FROM archived_messages WHERE archived_at < ?1 ORDER BY archived_at LIMIT ?2)`,
+         (SELECT message_id FROM archived_messages
+          WHERE archived_at < min(?1, coalesce((SELECT min(accepted_at) FROM dead_letters), ?1))
+          ORDER BY archived_at LIMIT ?2)`,
     )
     .bind(before, limit)
     .run();

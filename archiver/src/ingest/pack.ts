@@ -1,29 +1,41 @@
-/** Cuts a request's encoded records into queue messages. Pure. */
+/** Cuts a request's encoded records into queue messages, and these into slices. Pure. */
 import { createHash } from "node:crypto";
-import type { IngestMessage } from "../message/index.ts";
+import { type IngestMessage, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES } from "../message/index.ts";
 import type { TableSchema } from "../tables/index.ts";
-import { MAX_PAYLOAD_BYTES } from "./limits.ts";
+import { MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, MAX_SLICES } from "./limits.ts";
 
-/** A record with its time, as `validate` has found it good. */
-export interface TimedRecord {
+/** One record's Avro bytes and its event time in ms UTC. */
+export interface EncodedRecord {
   readonly time: number;
+  /** Good until the next record is asked for. `null` when it is larger than a message. */
+  readonly bytes: Uint8Array | null;
 }
 
 export interface PackRequest {
   readonly datasetId: string;
-  readonly schema: TableSchema;
+  readonly schema: Pick<TableSchema, "table" | "fingerprint">;
   /** Makes the messages' ids: the same key and records give the same ids. */
   readonly key: string;
-  readonly records: readonly TimedRecord[];
-  readonly periodOf: (record: TimedRecord) => string;
+  /** ms UTC. */
+  readonly acceptedAt: number;
+  readonly records: Iterable<EncodedRecord>;
+  readonly periodOf: (time: number) => string;
+}
+
+/** Consecutive records of a request that fit one batch of the queue. */
+export interface Slice {
+  readonly messages: readonly IngestMessage[];
+  readonly records: number;
 }
 
 export interface Packed {
-  readonly messages: readonly IngestMessage[];
+  readonly slices: readonly Slice[];
   /** Bytes of all records. */
   readonly bytes: number;
   /** Records that are larger than a message, by index. */
   readonly oversized: readonly number[];
+  /** How many of the first records fit `MAX_SLICES`; `null` when all do. */
+  readonly fitting: number | null;
 }
 
 /** The records of one period that will travel together. */
@@ -43,13 +55,13 @@ class Draft {
     return this.#length + size <= MAX_PAYLOAD_BYTES;
   }
 
-  add(record: Buffer, time: number): void {
+  add(record: Uint8Array, time: number): void {
     if (this.#length + record.length > this.#bytes.length) {
       const larger = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#length + record.length));
       this.#bytes.copy(larger, 0, 0, this.#length);
       this.#bytes = larger;
     }
-    record.copy(this.#bytes, this.#length);
+    this.#bytes.set(record, this.#length);
     this.#length += record.length;
     this.#count += 1;
     this.#minTime = Math.min(this.#minTime, time);
@@ -67,8 +79,41 @@ class Draft {
       recordCount: this.#count,
       minTime: this.#minTime,
       maxTime: this.#maxTime,
+      acceptedAt: request.acceptedAt,
       payload,
     };
+  }
+}
+
+/** A batch of the queue that is being filled. */
+class SliceDraft {
+  readonly drafts: Draft[] = [];
+  readonly #open = new Map<string, Draft>();
+  #bytes = 0;
+  #records = 0;
+
+  get records(): number {
+    return this.#records;
+  }
+
+  /** @returns `false` when the batch has no room for the record */
+  add(record: Uint8Array, time: number, period: string): boolean {
+    const open = this.#open.get(period);
+    const draft = open?.fits(record.length) === true ? open : undefined;
+    const bytes = this.#bytes + record.length + (draft === undefined ? MAX_ENVELOPE_BYTES : 0);
+    if (bytes > MAX_BATCH_BYTES) return false;
+    if (draft === undefined && this.drafts.length === MAX_BATCH_MESSAGES) return false;
+    (draft ?? this.#begin(period)).add(record, time);
+    this.#bytes = bytes;
+    this.#records += 1;
+    return true;
+  }
+
+  #begin(period: string): Draft {
+    const draft = new Draft(period);
+    this.#open.set(period, draft);
+    this.drafts.push(draft);
+    return draft;
   }
 }
 
@@ -87,33 +132,42 @@ function messageId(key: string, index: number, payload: Uint8Array): string {
 }
 
 /**
- * Encodes every record once and groups them by period into messages of at most
- * `MAX_PAYLOAD_BYTES`, in the order given.
+ * Cuts records, in their order, into slices of one batch each; within a slice
+ * they are grouped by period into messages of at most `MAX_PAYLOAD_BYTES`.
  */
 export function pack(request: PackRequest): Packed {
-  const scratch = Buffer.allocUnsafe(MAX_PAYLOAD_BYTES);
-  const open = new Map<string, Draft>();
-  const drafts: Draft[] = [];
+  const slices = [new SliceDraft()];
   const oversized: number[] = [];
+  let fitting: number | null = null;
   let bytes = 0;
+  let index = -1;
 
-  const draftFor = (period: string, size: number): Draft => {
-    const current = open.get(period);
-    if (current?.fits(size)) return current;
-    const next = new Draft(period);
-    open.set(period, next);
-    drafts.push(next);
-    return next;
-  };
-
-  for (const [index, record] of request.records.entries()) {
-    const size = request.schema.type.encode(record, scratch, 0);
-    if (size < 0) {
+  for (const record of request.records) {
+    index += 1;
+    if (record.bytes === null) {
       oversized.push(index);
       continue;
     }
-    draftFor(request.periodOf(record), size).add(scratch.subarray(0, size), record.time);
-    bytes += size;
+    const period = request.periodOf(record.time);
+    if (slices.at(-1)?.add(record.bytes, record.time, period) !== true) {
+      if (slices.length === MAX_SLICES) {
+        fitting = index;
+        break;
+      }
+      const next = new SliceDraft();
+      next.add(record.bytes, record.time, period);
+      slices.push(next);
+    }
+    bytes += record.bytes.length;
   }
-  return { messages: drafts.map((draft, index) => draft.seal(request, index)), bytes, oversized };
+  return { slices: seal(slices, request), bytes, oversized, fitting };
+}
+
+function seal(slices: readonly SliceDraft[], request: PackRequest): readonly Slice[] {
+  let next = 0;
+  return slices.map(({ drafts, records }) => {
+    const messages = drafts.map((draft, index) => draft.seal(request, next + index));
+    next += drafts.length;
+    return { messages, records };
+  });
 }

@@ -38,6 +38,15 @@ describe("validation", () => {
     ).toEqual([]);
   });
 
+  it.each(["toString", "constructor", "__proto__", "Low", "", 0, null])(
+    "takes %j for no symbol of an enum",
+    (level) => {
+      expect(faultsOf({ ...GOOD, level })).toEqual([
+        expect.stringContaining("/records/0/level: must be one of low, high"),
+      ]);
+    },
+  );
+
   it("lists every fault of a record with its place, and does not stop at the first", () => {
     const record = {
       level: "middle",
@@ -49,13 +58,20 @@ describe("validation", () => {
     };
     expect(faultsOf(record)).toEqual([
       "/records/0/time: is missing; must be an integer from -4503599627370496 to 9007199254740990",
-      "/records/0/level: must be one of low, high, not a string",
+      '/records/0/level: must be one of low, high, not "middle"',
       "/records/0/note: must be null or a string, not 3",
       "/records/0/samples/1: must be an integer from -2147483648 to 2147483647, not a string",
       "/records/0/samples/2: must be an integer from -2147483648 to 2147483647, not 3.5",
       "/records/0/labels/a~1b~0c: must be a string, not 1",
       "/records/0/site/lat: is missing; must be a number",
       "/records/0/extra: is not a field of this table",
+    ]);
+  });
+
+  it("repeats a text that is no symbol, and not more than the beginning of a long one", () => {
+    const level = "ü".repeat(41);
+    expect(faultsOf({ ...GOOD, level })).toEqual([
+      `/records/0/level: must be one of low, high, not "${"ü".repeat(40)}"…`,
     ]);
   });
 
@@ -114,7 +130,7 @@ describe("validation", () => {
         expect(JSON.parse(JSON.stringify(back))).toEqual(plain);
       }),
     );
-  });
+  }, 60_000);
 });
 
 describe("a fault list", () => {

@@ -18,6 +18,9 @@ const IN_WORDS: Readonly<Record<string, string>> = {
   null: "null",
 };
 
+/** Characters of a value that a fault repeats. */
+const MAX_QUOTED = 40;
+
 /** What a type takes, in words. */
 function expected(type: AvroType): string {
   if (type instanceof types.EnumType) return `one of ${type.symbols.join(", ")}`;
@@ -29,6 +32,16 @@ function expected(type: AvroType): string {
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+/**
+ * Whether a type that holds no others takes a value. avsc looks an enum's symbol
+ * up in an object that has members of its own, `toString` for one.
+ */
+function takes(type: AvroType, value: unknown): boolean {
+  if (type instanceof types.EnumType) return type.symbols.some((symbol) => symbol === value);
+  if (type instanceof types.LongType && Number(value) < MIN_EXACT_LONG) return false;
+  return type.isValid(value);
+}
 
 /**
  * Adds every fault of `value` against `type` to `faults`.
@@ -56,10 +69,10 @@ export function validate(type: AvroType, value: unknown, path: string, faults: F
     }
   } else if (type instanceof types.UnwrappedUnionType) {
     const branch = branchFor(type, value);
-    if (branch === undefined) faults.add(path, `must be ${expected(type)}, ${found(value)}`);
+    if (branch === undefined) faults.add(path, `must be ${expected(type)}, ${foundFor(type, value)}`);
     else validate(branch, value, path, faults);
-  } else if (!type.isValid(value) || (type instanceof types.LongType && Number(value) < MIN_EXACT_LONG)) {
-    faults.add(path, `must be ${expected(type)}, ${found(value)}`);
+  } else if (!takes(type, value)) {
+    faults.add(path, `must be ${expected(type)}, ${foundFor(type, value)}`);
   } else if (typeof value === "string") {
     validateText(value, path, faults);
   } else if (typeof value === "number" && !Number.isFinite(value)) {
@@ -98,7 +111,7 @@ function branchFor(
     branch instanceof types.ArrayType
       ? Array.isArray(value)
       : (branch instanceof types.RecordType || branch instanceof types.MapType) && isObject(value);
-  return union.types.find((branch) => structural(branch) || branch.isValid(value));
+  return union.types.find((branch) => structural(branch) || takes(branch, value));
 }
 
 /** UTF-8 has no form for half a surrogate pair: it would be stored as another character. */
@@ -110,6 +123,15 @@ function validateText(text: string, path: string, faults: FaultList): void {
 function validateKey(key: string, path: string, faults: FaultList): void {
   if (key === "__proto__") faults.add(path, "is a name that a map cannot hold");
   validateText(key, path, faults);
+}
+
+/** Of a text that was to be a symbol, which text it is. */
+function foundFor(type: AvroType, value: unknown): string {
+  const branches = type instanceof types.UnwrappedUnionType ? type.types : [type];
+  const symbolic = branches.some((branch) => branch instanceof types.EnumType);
+  if (!symbolic || typeof value !== "string") return found(value);
+  const quoted = JSON.stringify(value.slice(0, MAX_QUOTED));
+  return value.length > MAX_QUOTED ? `not ${quoted}…` : `not ${quoted}`;
 }
 
 function found(value: unknown): string {

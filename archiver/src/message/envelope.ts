@@ -3,7 +3,7 @@
  * already encoded, with what the consumer needs to store them as one row.
  */
 import { crc32 } from "node:zlib";
-import { asBuffer, Type } from "../tables/index.ts";
+import { type AvroType, asBuffer, Type } from "../tables/index.ts";
 
 /** One queue message. */
 export interface IngestMessage {
@@ -19,6 +19,11 @@ export interface IngestMessage {
   readonly minTime: number;
   /** Latest event time, ms UTC. */
   readonly maxTime: number;
+  /**
+   * When the request was accepted, ms UTC: an erasure that was asked for then or
+   * later keeps the message out. 0 in a message of envelope version 1.
+   */
+  readonly acceptedAt: number;
   /** The records' Avro bytes, one after another. */
   readonly payload: Uint8Array;
 }
@@ -28,37 +33,58 @@ export class EnvelopeError extends Error {
   override readonly name = "EnvelopeError";
 }
 
-/** `S` for Strata, then the version of the envelope. */
-const MAGIC = Uint8Array.of(0x53, 0x01);
+/** `S` for Strata; the version of the envelope follows. */
+const MAGIC = 0x53;
+const VERSION = 2;
+const PREFIX_BYTES = 2;
 
-const ENVELOPE = Type.forSchema({
+const FIELDS_BEFORE_PAYLOAD = [
+  { name: "id", type: "string" },
+  { name: "datasetId", type: "string" },
+  { name: "table", type: "string" },
+  { name: "period", type: "string" },
+  { name: "fingerprint", type: { type: "fixed", name: "strata.Sha256", size: 32 } },
+  { name: "recordCount", type: "int" },
+  { name: "minTime", type: "long" },
+  { name: "maxTime", type: "long" },
+  { name: "crc32", type: "long" },
+] as const;
+
+const PAYLOAD = { name: "payload", type: "bytes" } as const;
+
+const CURRENT = Type.forSchema({
   type: "record",
   name: "strata.IngestMessage",
-  fields: [
-    { name: "id", type: "string" },
-    { name: "datasetId", type: "string" },
-    { name: "table", type: "string" },
-    { name: "period", type: "string" },
-    { name: "fingerprint", type: { type: "fixed", name: "strata.Sha256", size: 32 } },
-    { name: "recordCount", type: "int" },
-    { name: "minTime", type: "long" },
-    { name: "maxTime", type: "long" },
-    { name: "crc32", type: "long" },
-    { name: "payload", type: "bytes" },
-  ],
+  fields: [...FIELDS_BEFORE_PAYLOAD, { name: "acceptedAt", type: "long" }, PAYLOAD],
 });
+
+/**
+ * Messages of version 1 may wait in the queue while this version is released.
+ * They were accepted before there were erasures, so every erasure comes after
+ * them; taking them for newer would bring back what was erased.
+ */
+const VERSION_1 = Type.forSchema({
+  type: "record",
+  name: "strata.IngestMessage",
+  fields: [...FIELDS_BEFORE_PAYLOAD, PAYLOAD],
+});
+
+const VERSIONS: ReadonlyMap<number | undefined, AvroType> = new Map([
+  [1, VERSION_1],
+  [VERSION, CURRENT],
+]);
 
 /** Encodes a message for the queue. */
 export function encodeMessage(message: IngestMessage): Uint8Array {
-  const body = ENVELOPE.toBuffer({
+  const body = CURRENT.toBuffer({
     ...message,
     fingerprint: Buffer.from(message.fingerprint, "hex"),
     crc32: crc32(message.payload),
     payload: asBuffer(message.payload),
   });
-  const bytes = new Uint8Array(MAGIC.length + body.length);
-  bytes.set(MAGIC);
-  bytes.set(body, MAGIC.length);
+  const bytes = new Uint8Array(PREFIX_BYTES + body.length);
+  bytes.set([MAGIC, VERSION]);
+  bytes.set(body, PREFIX_BYTES);
   return bytes;
 }
 
@@ -67,24 +93,26 @@ export function encodeMessage(message: IngestMessage): Uint8Array {
  * @throws EnvelopeError when the bytes are not a whole message, or were changed on the way
  */
 export function decodeMessage(bytes: Uint8Array): IngestMessage {
-  if (bytes[0] !== MAGIC[0]) throw new EnvelopeError("the message has no Strata envelope");
-  if (bytes[1] !== MAGIC[1]) throw new EnvelopeError(`envelope version ${bytes[1]} is not known`);
-  const { crc32: expected, fingerprint, ...fields } = decodeBody(bytes.subarray(MAGIC.length));
+  if (bytes[0] !== MAGIC) throw new EnvelopeError("the message has no Strata envelope");
+  const type = VERSIONS.get(bytes[1]);
+  if (type === undefined) throw new EnvelopeError(`envelope version ${bytes[1]} is not known`);
+  const { crc32: expected, fingerprint, ...fields } = decodeBody(type, bytes.subarray(PREFIX_BYTES));
   const actual = crc32(fields.payload);
   if (actual !== expected) {
     throw new EnvelopeError(`payload checksum is ${actual}, the envelope says ${expected}`);
   }
-  return { ...fields, fingerprint: fingerprint.toString("hex") };
+  return { ...fields, acceptedAt: fields.acceptedAt ?? 0, fingerprint: fingerprint.toString("hex") };
 }
 
-interface EnvelopeBody extends Omit<IngestMessage, "fingerprint"> {
+interface EnvelopeBody extends Omit<IngestMessage, "fingerprint" | "acceptedAt"> {
   readonly fingerprint: Buffer;
   readonly crc32: number;
+  readonly acceptedAt?: number;
 }
 
-function decodeBody(body: Uint8Array): EnvelopeBody {
+function decodeBody(type: AvroType, body: Uint8Array): EnvelopeBody {
   try {
-    return { ...ENVELOPE.fromBuffer(asBuffer(body)) };
+    return { ...type.fromBuffer(asBuffer(body)) };
   } catch (cause) {
     throw new EnvelopeError("the envelope is cut off or garbled", { cause });
   }

@@ -1,5 +1,6 @@
 /** A whole file, written and read. */
 import { type Block, encodeBlock, parseBlock, type ParsedBlock } from "./block.ts";
+import { OcfError } from "./error.ts";
 import { concatBytes, encodeHeader, type Header, parseHeader, type ParsedHeader } from "./header.ts";
 
 export interface WrittenBlock {
@@ -15,14 +16,18 @@ export interface WrittenFile {
   readonly blocks: readonly WrittenBlock[];
 }
 
-/** Writes a file. Equal input gives equal bytes. */
-export function writeFile(header: Header, blocks: Iterable<Block>): WrittenFile {
+/**
+ * Writes a file. Equal input gives equal bytes.
+ * @param level of the codec: deflate 1 to 9, zstandard 1 to 22; its default when absent
+ * @throws OcfError for a codec that this runtime does not have
+ */
+export function writeFile(header: Header, blocks: Iterable<Block>, level?: number): WrittenFile {
   const head = encodeHeader(header);
   const parts = [head];
   const written: { readonly start: number; readonly length: number }[] = [];
   let offset = head.length;
   for (const block of blocks) {
-    const bytes = encodeBlock(block, header.codec, header.sync);
+    const bytes = encodeBlock(block, header.codec, header.sync, level);
     parts.push(bytes);
     written.push({ start: offset, length: bytes.length });
     offset += bytes.length;
@@ -52,14 +57,25 @@ export function* readBlocks(bytes: Uint8Array, header: ParsedHeader): Generator<
   }
 }
 
+/** Small blocks can decompress to a thousand times their size, and `readFile` keeps all of them. */
+const MAX_FILE_BYTES = 256 * 1024 * 1024;
+
 /**
- * Reads a whole file.
+ * Reads a whole file into memory; `readBlocks` keeps one block at a time.
+ * @param maxBytes of all its blocks, decompressed
  * @throws OcfError
  */
-export function readFile(bytes: Uint8Array): {
-  readonly header: ParsedHeader;
-  readonly blocks: readonly ParsedBlock[];
-} {
+export function readFile(
+  bytes: Uint8Array,
+  maxBytes = MAX_FILE_BYTES,
+): { readonly header: ParsedHeader; readonly blocks: readonly ParsedBlock[] } {
   const header = parseHeader(bytes);
-  return { header, blocks: [...readBlocks(bytes, header)] };
+  const blocks: ParsedBlock[] = [];
+  let total = 0;
+  for (const block of readBlocks(bytes, header)) {
+    total += block.records.length;
+    if (total > maxBytes) throw new OcfError("bad-payload", `the file holds more than ${maxBytes} bytes`);
+    blocks.push(block);
+  }
+  return { header, blocks };
 }

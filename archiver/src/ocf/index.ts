@@ -1,5 +1,15 @@
-export { type Block, parseBlock } from "./block.ts";
-export { type Codec, parseCodec } from "./codec.ts";
-export { OcfError } from "./error.ts";
-export { readFile, writeFile } from "./file.ts";
-export { type Header, parseHeader, SYNC_BYTES } from "./header.ts";
+export {
+  type Block,
+  encodeBlock,
+  type Frame,
+  type Framing,
+  MAX_BLOCK_BYTES,
+  parseBlock,
+  type ParsedBlock,
+  parseFrame,
+  reframe,
+} from "./block.ts";
+export { type Codec, codecIsAvailable, CODECS, parseCodec } from "./codec.ts";
+export { OcfError, type OcfFault } from "./error.ts";
+export { readBlocks, readFile, writeFile, type WrittenBlock, type WrittenFile } from "./file.ts";
+export { encodeHeader, type Header, type ParsedHeader, parseHeader, SYNC_BYTES } from "./header.ts";

@@ -1,2 +1,2 @@
-export { ReadError } from "./fetch.ts";
+export { DEFAULT_READ_BOUNDS, type ReadBounds } from "./page.ts";
 export { read } from "./read.ts";

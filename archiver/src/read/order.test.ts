@@ -2,12 +2,17 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EPOCH, type Flight, flight } from "../../test/archiver.ts";
 import { decodeRecord, registry, scanRecords, type TableSchema } from "../tables/index.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
-import { coalesce, MAX_RANGE_BYTES } from "./fetch.ts";
-import { type Candidate, compareCandidates, FirstRecords, type Position, positionAfter } from "./order.ts";
-import type { ColdBlock } from "./store.ts";
+import {
+  type Candidate,
+  compareCandidates,
+  FirstRecords,
+  type PageSize,
+  type Position,
+  positionAfter,
+} from "./order.ts";
 
-const SCOPE = { datasetId: "LAS", table: "flights", from: EPOCH, to: EPOCH + 86_400_000 };
+const TO = EPOCH + 86_400_000;
+const MANY: PageSize = { records: 100, bytes: 1_000_000 };
 const START: Position = { time: EPOCH, digest: "", copies: 0 };
 
 function flightsSchema(): TableSchema {
@@ -24,9 +29,9 @@ const valueOf = ({ bytes }: Candidate): unknown => decodeRecord(schema, bytes);
 function firstAfter(
   position: Position,
   runs: readonly (readonly Flight[])[],
-  size: number,
-): readonly Candidate[] {
-  const first = new FirstRecords(position, SCOPE.to, size);
+  size: PageSize,
+): ReturnType<FirstRecords["take"]> {
+  const first = new FirstRecords(position, TO, size);
   for (const run of runs) first.offer(runOf(run), "hot");
   return first.take(Number.POSITIVE_INFINITY);
 }
@@ -38,18 +43,21 @@ const runs = fc.array(fc.array(record, { maxLength: 12 }), { maxLength: 5 });
 const texts = (items: readonly unknown[]): readonly string[] =>
   items.map((item) => JSON.stringify(item)).sort();
 
+const size = fc.record({ records: fc.integer({ min: 1, max: 5 }), bytes: fc.integer({ min: 1, max: 100 }) });
+const bytesOf = (records: readonly Candidate[]): number =>
+  records.reduce((sum, candidate) => sum + candidate.size, 0);
+
 describe("the first records after a position", () => {
   it("are a page after page of the whole sorted list, however the records are spread over runs", () => {
     fc.assert(
-      fc.property(runs, fc.integer({ min: 1, max: 5 }), (spread, size) => {
+      fc.property(runs, size, (spread, pageSize) => {
         const pages: unknown[] = [];
         let position = START;
-        for (let more = true; more && pages.length <= spread.flat().length;) {
-          const found = firstAfter(position, spread, size);
-          const page = found.slice(0, size);
+        for (let goOn = true; goOn && pages.length <= spread.flat().length;) {
+          const { page, more } = firstAfter(position, spread, pageSize);
           expect([...page].sort(compareCandidates)).toEqual(page);
           pages.push(...page.map(valueOf));
-          more = found.length > size;
+          goOn = more;
           position = positionAfter(page, position);
           spread.reverse();
         }
@@ -58,93 +66,38 @@ describe("the first records after a position", () => {
     );
   });
 
-  it("leave out what lies at or after the end", () => {
-    const found = firstAfter(START, [[flight(0), flight(1440), flight(1439)]], 10);
-    expect(found.map(valueOf)).toEqual([flight(0), flight(1439)]);
-  });
-});
-
-describe("a cursor", () => {
-  const position = fc.record({
-    time: fc.integer({ min: SCOPE.from, max: SCOPE.to }),
-    digest: fc.oneof(fc.constant(""), fc.stringMatching(/^[0-9a-f]{32}$/)),
-    copies: fc.nat(),
-  });
-
-  it("brings back its position in its own query and in no other", () => {
+  it("are a page that is full by number or by bytes, or all there is", () => {
     fc.assert(
-      fc.property(position, (place) => {
-        const cursor = encodeCursor(SCOPE, place);
-        expect(cursor).toMatch(/^[A-Za-z0-9_-]+$/);
-        expect(decodeCursor(SCOPE, cursor)).toEqual(place);
-        expect(decodeCursor({ ...SCOPE, datasetId: "OAK" }, cursor)).toBeNull();
-        expect(decodeCursor({ ...SCOPE, from: SCOPE.from - 1 }, cursor)).toBeNull();
+      fc.property(runs, size, (spread, pageSize) => {
+        const { page, more } = firstAfter(START, spread, pageSize);
+        expect(more).toBe(page.length < spread.flat().length);
+        const next = firstAfter(positionAfter(page, START), spread, MANY).page[0];
+        const isFull = page.length === pageSize.records;
+        const isHeavy = next !== undefined && bytesOf(page) + next.size > pageSize.bytes;
+        expect(isFull || isHeavy || next === undefined).toBe(true);
+        expect(page.length).toBeLessThanOrEqual(pageSize.records);
+        expect(page.length <= 1 || bytesOf(page) <= pageSize.bytes).toBe(true);
       }),
     );
   });
 
-  it("outside of its query's time, or with parts of another kind, is none", () => {
-    for (const time of [SCOPE.from - 1, SCOPE.to + 1, 0.5, Number.NaN]) {
-      expect(decodeCursor(SCOPE, encodeCursor(SCOPE, { time, digest: "", copies: 0 }))).toBeNull();
-    }
-    expect(decodeCursor(SCOPE, encodeCursor(SCOPE, { ...START, digest: "xyz" }))).toBeNull();
-    expect(decodeCursor(SCOPE, encodeCursor(SCOPE, { ...START, copies: -1 }))).toBeNull();
-  });
-});
-
-describe("coalescing", () => {
-  const block = (filePath: string, start: number, length: number): ColdBlock => ({
-    filePath,
-    start,
-    length,
-    codec: "deflate",
-    sync: "",
-    fingerprint: "",
-    crc32: 0,
-    recordCount: 1,
-    minTime: 0,
+  it("leave out what lies at or after the end", () => {
+    const { page } = firstAfter(START, [[flight(0), flight(1440), flight(1439)]], MANY);
+    expect(page.map(valueOf)).toEqual([flight(0), flight(1439)]);
   });
 
-  it("joins neighbours of one file, and only them, in any order", () => {
-    const blocks = [
-      block("b", 30, 10),
-      block("a", 110, 20),
-      block("a", 100, 10),
-      block("a", 140, 5),
-      block("b", 20, 10),
-    ];
-    expect(coalesce(blocks).map(({ filePath, offset, length }) => [filePath, offset, length])).toEqual([
-      ["a", 100, 30],
-      ["a", 140, 5],
-      ["b", 20, 20],
-    ]);
+  it("end before what is not known yet", () => {
+    const first = new FirstRecords(START, TO, MANY);
+    first.offer(runOf([flight(0), flight(1), flight(2)]), "cold");
+    expect(first.take(flight(2).time)).toMatchObject({ page: { length: 2 }, more: false });
   });
 
-  it("covers every block once, byte for byte", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.integer({ min: 1, max: 50 }), fc.boolean()), { maxLength: 20 }),
-        (parts) => {
-          let offset = 100;
-          const blocks = parts.flatMap(([length, wanted]) => {
-            const start = offset;
-            offset += length;
-            return wanted ? [block("a", start, length)] : [];
-          });
-          const ranges = coalesce(blocks);
-          expect(ranges.flatMap((range) => range.blocks)).toEqual(blocks);
-          for (const range of ranges) {
-            expect(range.offset).toBe(range.blocks[0]?.start);
-            expect(range.length).toBe(range.blocks.reduce((sum, { length }) => sum + length, 0));
-          }
-        },
-      ),
-    );
-  });
-
-  it("keeps a request within its bound", () => {
-    const half = MAX_RANGE_BYTES / 2;
-    const ranges = coalesce([block("a", 0, half), block("a", half, half), block("a", 2 * half, half)]);
-    expect(ranges.map(({ length }) => length)).toEqual([MAX_RANGE_BYTES, half]);
+  it("keep their bytes when they let go of the runs that they came in", () => {
+    const first = new FirstRecords(START, TO, MANY);
+    const run = runOf([flight(0), flight(1)]);
+    first.offer(run, "hot");
+    const { page } = first.take(Number.POSITIVE_INFINITY);
+    run.bytes.fill(0xff);
+    expect(page.map(valueOf)).toEqual([flight(0), flight(1)]);
   });
 });

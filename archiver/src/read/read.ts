@@ -1,87 +1,100 @@
 /** A read: hot rows and cold blocks of one dataset, merged in time order, a page at a time. */
-import type { ReadRequest, ReadResult } from "../contract.ts";
+import { ReadError } from "../cold/index.ts";
+import type { InvalidInput, Page, ReadRequest, ReadResult, Unreadable } from "../contract.ts";
 import { FaultList } from "../faults.ts";
+import { errorFields, log } from "../log.ts";
 import { checkDatasetId } from "../names.ts";
+import { expiryCutoff } from "../settings.ts";
+import { encodePage, MIXED_PAGE, streamOf } from "./body.ts";
+import { decodeCursor, deriveKey, encodeCursor } from "./cursor.ts";
+import { namesTag, type PageTag, tagPage } from "./etag.ts";
+import { neededOf } from "./need.ts";
+import type { Position } from "./order.ts";
 import {
-  decodeRecord,
-  RecordError,
-  type RecordRun,
-  scanRecords,
-  type SchemaRegistry,
-} from "../tables/index.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
-import { fetchBlocks, ReadError } from "./fetch.ts";
-import { type Candidate, FirstRecords, type Position, positionAfter } from "./order.ts";
-import { type ColdBlock, type HotSource, readSnapshot, type Snapshot } from "./store.ts";
+  assemblePage,
+  DEFAULT_READ_BOUNDS,
+  type PageBindings,
+  type PageContent,
+  type ReadBounds,
+} from "./page.ts";
+import { holdsTable, readSnapshot, type Snapshot } from "./store.ts";
 
-export interface ReadBindings {
-  readonly db: D1Database;
-  readonly bucket: R2Bucket;
-  readonly registry: SchemaRegistry;
+export interface ReadBindings extends PageBindings {
+  /** Signs cursors; pages begun under another secret cannot be gone on with. */
+  readonly cursorSecret: string;
 }
 
-/** What one page may take; a page that meets a bound is shorter than its limit and has a cursor. */
-export interface ReadBounds {
-  readonly hotRows: number;
-  /** Bytes of hot records. */
-  readonly hotBytes: number;
-  /** Blocks that are listed. */
-  readonly blocksListed: number;
-  /** Blocks that are fetched, each about 64 KB of records. */
-  readonly blocksFetched: number;
-  /** Blocks that are fetched at a time. */
-  readonly wave: number;
-  /** Bytes of records on a page, of which there is at least one. */
-  readonly pageBytes: number;
-}
+const MAX_LIMIT = 10_000;
 
-export const DEFAULT_READ_BOUNDS: ReadBounds = {
-  hotRows: 10_000,
-  hotBytes: 8 * 1024 * 1024,
-  blocksListed: 2_000,
-  blocksFetched: 400,
-  wave: 128,
-  // A call carries 32 MiB, and the decoded form of a record is up to eight times its bytes.
-  pageBytes: 4 * 1024 * 1024,
-};
+/** A page begins anew when the archive changes under it in a way that it notices, which is rare, but not for ever. */
+const MAX_SNAPSHOTS = 10;
 
-export const MAX_LIMIT = 10_000;
+const FORMATS: readonly unknown[] = ["json", "ndjson", "ocf"] satisfies readonly ReadRequest["format"][];
 
 /**
- * Reads one page.
- * @throws ReadError when stored data cannot be read; a page is whole or not there
+ * Reads one page, or says which stored data cannot be read: a page is whole or
+ * refused. Its body is encoded while it is read.
  */
 export async function read(
   request: ReadRequest,
   bindings: ReadBindings,
   bounds: ReadBounds = DEFAULT_READ_BOUNDS,
 ): Promise<ReadResult> {
-  const { registry } = bindings;
-  if (registry.newest(request.table) === undefined) {
-    return { ok: false, reason: "unknown-table", tables: registry.tables };
+  try {
+    return await readPage(request, bindings, bounds);
+  } catch (error) {
+    if (error instanceof ReadError) return unreadable(error, request);
+    throw error;
   }
-  const faults = new FaultList();
-  const start = checkRequest(request, faults);
-  if (start === null) return { ok: false, reason: "invalid", faults: faults.kept, faultCount: faults.count };
-
-  const snapshot = await readSnapshot(bindings.db, {
-    datasetId: request.datasetId,
-    table: request.table,
-    from: start.time,
-    to: request.to,
-    maxHotRows: bounds.hotRows,
-    maxHotBytes: bounds.hotBytes,
-    maxBlocks: bounds.blocksListed,
-  });
-  const first = new FirstRecords(start, request.to, request.limit);
-  for (const row of snapshot.hot) first.offer(openHotRow(row, request.table, registry), "hot");
-  const { horizon, rangeReads } = await offerCold(first, snapshot, request, bindings, bounds);
-  const found = first.take(horizon);
-  const page = cutPage(found, request.limit, bounds.pageBytes);
-  return answer(request, page, nextPosition(start, found, page, horizon), rangeReads);
 }
 
-function checkRequest(request: ReadRequest, faults: FaultList): Position | null {
+/** @throws ReadError when stored data cannot be read */
+async function readPage(
+  request: ReadRequest,
+  bindings: ReadBindings,
+  bounds: ReadBounds,
+): Promise<ReadResult> {
+  const { registry } = bindings;
+  if (!(await isKnownTable(request.table, bindings))) {
+    return { ok: false, reason: "unknown-table", tables: registry.tables };
+  }
+  const keys = {
+    cursor: deriveKey(bindings.cursorSecret, "strata.read.cursor"),
+    tag: deriveKey(bindings.cursorSecret, "strata.read.etag"),
+  };
+  const faults = new FaultList();
+  const start = checkRequest(request, keys.cursor, faults);
+  if (start === null) return refused(faults);
+
+  const { table, to, limit } = request;
+  for (let attempt = 0; attempt < MAX_SNAPSHOTS; attempt += 1) {
+    const snapshot = await snapshotFor(request, start, bindings, bounds);
+    const tag = tagFor(keys.tag, request, start, snapshot, bindings, bounds);
+    if (namesTag(request.ifNoneMatch, tag.etag)) return { ok: true, modified: false, etag: tag.etag };
+    const content = await assemblePage({ table, to, limit, start }, snapshot, bindings, bounds);
+    if (content !== null) return answer(request, content, tag, keys.cursor, bindings);
+  }
+  throw new ReadError("object-missing", `the archive changed under the page ${MAX_SNAPSHOTS} times`);
+}
+
+/** A table is known by its schema, by the stack's leave to have none, or by what is stored of it. */
+async function isKnownTable(table: string, { db, registry, settings, now }: ReadBindings): Promise<boolean> {
+  if (registry.newest(table) !== undefined) return true;
+  if (registry.generic(table) === undefined) return false;
+  return settings.genericTables || holdsTable(db, table, expiryCutoff(settings, now()));
+}
+
+function unreadable(error: ReadError, { table }: ReadRequest): Unreadable {
+  const { code, message: detail } = error;
+  log.error("read.unreadable", { code, table, ...errorFields(error) });
+  return { ok: false, reason: "unreadable", code, detail };
+}
+
+function refused(faults: FaultList): InvalidInput {
+  return { ok: false, reason: "invalid", faults: faults.kept, faultCount: faults.count };
+}
+
+function checkRequest(request: ReadRequest, cursorKey: Uint8Array, faults: FaultList): Position | null {
   checkDatasetId(request.datasetId, faults);
   if (!Number.isSafeInteger(request.from)) faults.add("/from", "must be integer milliseconds since 1970");
   if (!Number.isSafeInteger(request.to)) faults.add("/to", "must be integer milliseconds since 1970");
@@ -89,111 +102,74 @@ function checkRequest(request: ReadRequest, faults: FaultList): Position | null 
   if (!Number.isInteger(request.limit) || request.limit < 1 || request.limit > MAX_LIMIT) {
     faults.add("/limit", `must be an integer from 1 to ${MAX_LIMIT}`);
   }
+  if (!FORMATS.includes(request.format)) faults.add("/format", `must be one of ${FORMATS.join(", ")}`);
   if (faults.count > 0) return null;
   if (request.cursor === undefined) return { time: request.from, digest: "", copies: 0 };
-  const position = decodeCursor(request, request.cursor);
+  const position = decodeCursor(cursorKey, request, request.cursor);
   if (position === null) faults.add("/cursor", "is not a cursor of this query");
   return position;
 }
 
-function openHotRow(row: HotSource, table: string, registry: SchemaRegistry): RecordRun {
-  const schema = registry.find(table, row.fingerprint);
-  if (schema === undefined) {
-    throw new ReadError(
-      "unknown-schema",
-      `a hot row of ${table} has schema ${row.fingerprint}, which is not known`,
-    );
-  }
-  try {
-    return scanRecords(schema, Buffer.from(row.data, "base64"), row.recordCount);
-  } catch (cause) {
-    if (!(cause instanceof RecordError)) throw cause;
-    throw new ReadError("block-damaged", `a hot row of ${table}: ${cause.message}`, { cause });
-  }
-}
-
-/**
- * Fetches blocks in the order of their first record, until enough records are
- * known to lie before everything that has not been fetched.
- * @returns the time before which nothing is missing
- */
-async function offerCold(
-  first: FirstRecords,
-  snapshot: Snapshot,
-  request: ReadRequest,
-  { bucket, registry }: ReadBindings,
+async function snapshotFor(
+  { datasetId, table, to, limit }: ReadRequest,
+  start: Position,
+  { db, settings, now }: ReadBindings,
   bounds: ReadBounds,
-): Promise<{ readonly horizon: number; readonly rangeReads: number }> {
-  let rangeReads = 0;
-  let fetched = 0;
-  for (;;) {
-    const horizon = Math.min(
-      snapshot.completeBefore,
-      snapshot.cold[fetched]?.minTime ?? Number.POSITIVE_INFINITY,
-    );
-    const known = first.measureBefore(horizon);
-    const isFull = known.records > request.limit || known.bytes > bounds.pageBytes;
-    const affordable = Math.min(bounds.blocksFetched - fetched, bounds.wave);
-    if (isFull || fetched === snapshot.cold.length || affordable <= 0) return { horizon, rangeReads };
-    const missing = request.limit + 1 - known.records;
-    const wave = enough(snapshot.cold.slice(fetched, fetched + affordable), missing);
-    const { runs, rangeReads: made } = await fetchBlocks(bucket, wave, request.table, registry);
-    for (const run of runs) first.offer(run, "cold");
-    rangeReads += made;
-    fetched += wave.length;
-  }
+): Promise<Snapshot> {
+  const query = {
+    datasetId,
+    table,
+    from: start.time,
+    to,
+    // After a record of this time, others of it may have been handed out already.
+    wholeFrom: start.digest === "" ? start.time : start.time + 1,
+    limit,
+    expiryCutoff: expiryCutoff(settings, now()),
+    maxHotRows: bounds.hotRows,
+    maxBlocks: bounds.blocks,
+    hotBytes: Math.min(bounds.hotPortion, bounds.hotBytes),
+  };
+  return neededOf(await readSnapshot(db, query), query);
 }
 
-/** The first blocks that together hold at least `records` records. */
-function enough(blocks: readonly ColdBlock[], records: number): readonly ColdBlock[] {
-  let held = 0;
-  const end = blocks.findIndex(({ recordCount }) => {
-    held += recordCount;
-    return held >= records;
-  });
-  return end === -1 ? blocks : blocks.slice(0, end + 1);
-}
-
-/** The records that a page has room for: at least one, at most `limit`. */
-function cutPage(found: readonly Candidate[], limit: number, maxBytes: number): readonly Candidate[] {
-  let bytes = 0;
-  const overweight = found.findIndex((candidate) => {
-    bytes += candidate.size;
-    return bytes > maxBytes;
-  });
-  return found.slice(0, overweight === -1 ? limit : Math.min(limit, Math.max(overweight, 1)));
+function tagFor(
+  key: Uint8Array,
+  { datasetId, table, from, to, limit, format }: ReadRequest,
+  start: Position,
+  snapshot: Snapshot,
+  { registry, settings }: ReadBindings,
+  bounds: ReadBounds,
+): PageTag {
+  const query = [datasetId, table, from, to, limit, start, bounds, settings.blockBytes];
+  return tagPage(key, { format, schema: registry.newest(table)?.json ?? null, query, snapshot });
 }
 
 function answer(
   request: ReadRequest,
-  page: readonly Candidate[],
-  next: Position | null,
-  rangeReads: number,
-): ReadResult {
-  const cold = page.filter(({ source }) => source === "cold").length;
+  content: PageContent,
+  tag: PageTag,
+  cursorKey: Uint8Array,
+  { registry }: ReadBindings,
+): Page | InvalidInput {
+  const { records, next, rangeReads, coldBytes, lostBlocks, foundLoss } = content;
+  const chunks = encodePage(request, records, registry, tag.sync);
+  if (chunks === null) {
+    const faults = new FaultList();
+    faults.add("/format", MIXED_PAGE);
+    return refused(faults);
+  }
+  const cold = records.filter(({ source }) => source === "cold").length;
   return {
     ok: true,
-    records: page.map(({ run, bytes }) => decodeRecord(run.schema, bytes)),
-    nextCursor: next === null ? null : encodeCursor(request, next),
-    hot: page.length - cold,
+    modified: true,
+    body: streamOf(chunks),
+    // The tag was made for what the snapshot promised.
+    etag: foundLoss ? null : tag.etag,
+    nextCursor: next === null ? null : encodeCursor(cursorKey, request, next),
+    hot: records.length - cold,
     cold,
     rangeReads,
+    coldBytes,
+    lostBlocks,
   };
-}
-
-function nextPosition(
-  start: Position,
-  found: readonly Candidate[],
-  page: readonly Candidate[],
-  horizon: number,
-): Position | null {
-  if (found.length > page.length) return positionAfter(page, start);
-  if (horizon === Number.POSITIVE_INFINITY) return null;
-  if (page.length === 0 && horizon <= start.time) {
-    throw new ReadError(
-      "too-dense",
-      `more than a page may load begins at or before ${new Date(horizon).toISOString()} and reaches past it`,
-    );
-  }
-  return { time: horizon, digest: "", copies: 0 };
 }

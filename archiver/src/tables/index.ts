@@ -1,11 +1,12 @@
-export { registry, SchemaRegistry, type TableSchema } from "./registry.ts";
 export {
-  asBuffer,
-  decodeRecord,
-  recordBytes,
-  recordSize,
+  type AvroType,
+  canonicalForm,
   RecordError,
-  type RecordRun,
-  scanRecords,
-} from "./records.ts";
-export { type AvroType, Type, types } from "./avsc.ts";
+  SchemaError,
+  type TableSchema,
+  Type,
+  types,
+} from "../avro/index.ts";
+export { GENERIC_FINGERPRINT, isGeneric } from "./generic.ts";
+export { asBuffer, decodeRecord, recordBytes, type RecordRun, scanRecords } from "./records.ts";
+export { registry, SchemaRegistry } from "./registry.ts";

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { registry, SchemaRegistry } from "./index.ts";
-import { compileSchema, fingerprintOf, SchemaError } from "./registry.ts";
-import { Type } from "./avsc.ts";
+import { canonicalForm, registry, SchemaError, SchemaRegistry } from "./index.ts";
+import { fingerprintOfForm } from "../avro/index.ts";
 
 const TIME = { name: "time", type: { type: "long", logicalType: "timestamp-millis" } };
 
@@ -10,6 +9,8 @@ const source = (fields: readonly unknown[], version = 1, table = "readings") => 
   version,
   schema: { type: "record", name: "Reading", fields },
 });
+
+const record = (name: string, fields: readonly unknown[]) => ({ type: "record", name, fields });
 
 describe("the schema registry", () => {
   it("knows the tables of the schema folder", () => {
@@ -27,13 +28,19 @@ describe("the schema registry", () => {
       expect(versions.find(table, fingerprint)).toMatchObject({ table, fingerprint });
     }
     expect(versions.known).toHaveLength(2);
-    const old = versions.known[1]?.fingerprint ?? "";
-    expect(versions.find("readings", old)?.version).toBe(9);
-    expect(versions.find("flights", old)).toBeUndefined();
+    const old = versions.known.find(
+      ({ fingerprint }) => versions.find("readings", fingerprint)?.version === 9,
+    );
+    expect(versions.find("flights", old?.fingerprint ?? "")).toBeUndefined();
   });
 
   it.each([
     ["no record", { table: "readings", version: 1, schema: "long" }],
+    ["no schema at all", { table: "readings", version: 1, schema: { type: "record" } }],
+    [
+      "an error in place of a record",
+      { table: "readings", version: 1, schema: { type: "error", name: "E", fields: [TIME] } },
+    ],
     ["no time", source([{ name: "a", type: "int" }])],
     ["a time that is not first", source([{ name: "a", type: "int" }, TIME])],
     ["a time without its logical type", source([{ name: "time", type: "long" }])],
@@ -49,7 +56,27 @@ describe("the schema registry", () => {
       ]),
     ],
     ["a union that JSON cannot tell apart", source([TIME, { name: "a", type: ["int", "long"] }])],
+    ["a record that holds itself", source([TIME, { name: "a", type: ["null", "Reading"] }])],
+    ["a record without a name inside", source([TIME, { name: "a", type: { type: "record", fields: [] } }])],
+    [
+      "items that take no bytes",
+      source([TIME, { name: "a", type: { type: "array", items: record("N", []) } }]),
+    ],
+    ["a field that would set a prototype", source([TIME, { name: "__proto__", type: "int" }])],
+    [
+      "a record named as avsc names its field's variable",
+      source([TIME, { name: "a", type: record("_b", [{ name: "b", type: "int" }]) }]),
+    ],
+    ["a default that does not fit", source([TIME, { name: "a", type: "int", default: "1" }])],
     ["a name that is no table", source([TIME], 1, "Readings!")],
+    [
+      "the generic envelope",
+      {
+        table: "readings",
+        version: 1,
+        schema: record("strata.Generic", [TIME, { name: "body", type: "string" }]),
+      },
+    ],
   ])("refuses a schema with %s when it starts", (_, bad) => {
     expect(() => new SchemaRegistry([bad])).toThrow(SchemaError);
   });
@@ -59,43 +86,74 @@ describe("the schema registry", () => {
       "repeats an earlier version",
     );
   });
-});
 
-describe("a fingerprint", () => {
-  it("is that of the canonical form: documentation and logical types do not change it", () => {
-    const plain = fingerprintOf(
-      Type.forSchema({ type: "record", name: "R", fields: [{ name: "time", type: "long" }] }),
+  it("refuses to start with a version that the newest of its table cannot read, and names both", () => {
+    const incompatible = [
+      source([TIME, { name: "a", type: "string" }], 1),
+      source([TIME, { name: "a", type: "int" }], 2),
+    ];
+    expect(() => new SchemaRegistry(incompatible)).toThrow(
+      "schemas/readings/v2.avsc cannot read schemas/readings/v1.avsc",
     );
-    const dressed = fingerprintOf(
-      Type.forSchema({
-        type: "record",
-        name: "R",
-        doc: "d",
-        fields: [{ ...TIME, type: { type: "long", logicalType: "timestamp-millis" } }],
-      }),
-    );
-    expect(dressed).toBe(plain);
-    expect(fingerprintOf(Type.forSchema("long"))).toBe(
-      "c32c497df6730c97fa07362aa5023f37d49a027ec452360778114cf427965add",
-    );
+    const withoutDefault = [source([TIME], 1), source([TIME, { name: "a", type: "int" }], 2)];
+    expect(() => new SchemaRegistry(withoutDefault)).toThrow(SchemaError);
+  });
+
+  it("takes documentation off the schema that goes into files, and nothing off a default", () => {
+    const inner = record("Note", [{ name: "doc", type: "string", doc: "text" }]);
+    const [schema] = [
+      new SchemaRegistry([
+        source([TIME, { name: "note", type: inner, default: { doc: "kept" }, doc: "gone" }]),
+      ]),
+    ].map((made) => made.newest("readings"));
+    expect(schema?.json).not.toContain("gone");
+    expect(schema?.json).toContain('"default":{"doc":"kept"}');
+    expect(schema?.decode(schema.type.toBuffer({ time: 1 }))).toEqual({ time: 1, note: { doc: "kept" } });
   });
 });
 
-describe("a time reader", () => {
-  it("skips every other field, whatever its kind", () => {
-    const { type, timeOf } = compileSchema(
-      source([
-        TIME,
-        { name: "text", type: "string" },
-        { name: "maybe", type: ["null", "double"] },
-        { name: "list", type: { type: "array", items: "long" } },
-        { name: "map", type: { type: "map", values: "boolean" } },
-      ]),
-    );
-    const record = { time: 1_766_500_000_123, text: "ü", maybe: 1.5, list: [1, 2 ** 40], map: { a: true } };
-    const bytes = Buffer.concat([type.toBuffer(record), type.toBuffer({ ...record, time: -1, maybe: null })]);
-    const first = timeOf(bytes, 0);
-    expect(first.time).toBe(1_766_500_000_123);
-    expect(timeOf(bytes, first.next)).toEqual({ time: -1, next: bytes.length });
+describe("the schema of a file that someone sends", () => {
+  const flights = registry.newest("flights");
+  const schema: { fields: { name: string; type: unknown }[]; name: string; namespace: string } = JSON.parse(
+    flights?.json ?? "",
+  );
+
+  it("is found by its canonical form: layout, documentation and the way to write the name do not matter", () => {
+    expect(registry.findBySchemaText("flights", flights?.json ?? "")).toBe(flights);
+    const { namespace, ...rest } = schema;
+    const other = { ...rest, doc: "mine", name: `${namespace}.${schema.name}` };
+    expect(registry.findBySchemaText("flights", JSON.stringify(other, null, 2))).toBe(flights);
+    expect(registry.findBySchemaText("earthquakes", flights?.json ?? "")).toBeUndefined();
+  });
+
+  it("may lack the logical type of its time, but not have another: microseconds are no milliseconds", () => {
+    const withTime = (type: unknown) =>
+      JSON.stringify({ ...schema, fields: [{ name: "time", type }, ...schema.fields.slice(1)] });
+    expect(registry.findBySchemaText("flights", withTime("long"))).toBe(flights);
+    const micros = withTime({ type: "long", logicalType: "timestamp-micros" });
+    expect(registry.findBySchemaText("flights", micros)).toBeUndefined();
+  });
+
+  it.each([
+    "",
+    "{",
+    "null",
+    '"long"',
+    "[]",
+    '{"type":"record"}',
+    '{"type":"record","name":"strata.flights.Flight"}',
+  ])("is none when it is %j", (text) => {
+    expect(registry.findBySchemaText("flights", text)).toBeUndefined();
+  });
+});
+
+describe("a fingerprint", () => {
+  const fingerprint = (schema: unknown) => fingerprintOfForm(canonicalForm(schema));
+
+  it("is that of the canonical form: documentation and logical types do not change it", () => {
+    const plain = fingerprint(record("R", [{ name: "time", type: "long" }]));
+    const dressed = fingerprint({ ...record("R", [{ ...TIME, order: "ignore" }]), doc: "d", aliases: ["Q"] });
+    expect(dressed).toBe(plain);
+    expect(fingerprint("long")).toBe("c32c497df6730c97fa07362aa5023f37d49a027ec452360778114cf427965add");
   });
 });

@@ -2,142 +2,105 @@
  * The schema registry. It is built while the module loads, because avsc may
  * compile at start-up only; a request looks types up and never makes one.
  */
-import { createHash } from "node:crypto";
-import { type AvroType, Type, types } from "./avsc.ts";
+import {
+  type Canonical,
+  canonicalize,
+  compileSchema,
+  fingerprintOfForm,
+  isTableName,
+  resolveTo,
+  SchemaError,
+  type SchemaSource,
+  type TableSchema,
+} from "../avro/index.ts";
+import { GENERIC_FINGERPRINT, genericSchema, isGeneric } from "./generic.ts";
 import { SCHEMAS } from "./schemas.generated.ts";
 
-/** One schema file. */
-export interface SchemaSource {
-  readonly table: string;
-  readonly version: number;
-  readonly schema: unknown;
-}
-
-/** One compiled version of a table's schema. */
-export interface TableSchema {
-  readonly table: string;
-  readonly version: number;
-  /** Lower-case hex SHA-256 of the schema's Parsing Canonical Form (Avro specification). */
-  readonly fingerprint: string;
-  /** The schema as JSON without its documentation, for the header of every file. */
-  readonly json: string;
-  readonly type: AvroType;
-  /** Reads only `time` of a record and skips the rest. */
-  readonly timeOf: TimeReader;
-}
-
-/**
- * Reads the event time of the record that begins at `offset`.
- * @returns the time in ms and the offset after the record, or -1 when the bytes end inside it
- */
-export type TimeReader = (bytes: Buffer, offset: number) => { readonly time: number; readonly next: number };
-
-const TABLE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
-
-/** A schema that the archive cannot hold; thrown while the Worker starts. */
-export class SchemaError extends Error {
-  override readonly name = "SchemaError";
-}
-
-/**
- * The lower-case hex SHA-256 of a type's canonical form. `Type.fingerprint` is
- * not used: the browser build of avsc knows MD5 only.
- */
-export function fingerprintOf(type: AvroType): string {
-  return createHash("sha256").update(JSON.stringify(type.schema())).digest("hex");
-}
-
-/** Refuses types whose values JSON cannot carry without loss, or that avsc would wrap. */
-function assertJsonNative(type: AvroType, where: string): void {
-  if (type instanceof types.RecordType) {
-    for (const field of type.fields) assertJsonNative(field.type, `${where}.${field.name}`);
-  } else if (type instanceof types.ArrayType) {
-    assertJsonNative(type.itemsType, `${where}[]`);
-  } else if (type instanceof types.MapType) {
-    const values: AvroType = type.valuesType;
-    assertJsonNative(values, `${where}{}`);
-  } else if (type instanceof types.UnwrappedUnionType) {
-    for (const branch of type.types) assertJsonNative(branch, where);
-  } else if (type instanceof types.WrappedUnionType) {
-    throw new SchemaError(`${where}: a union whose branches JSON cannot tell apart is not supported`);
-  } else if (type instanceof types.BytesType || type instanceof types.FixedType) {
-    throw new SchemaError(`${where}: bytes and fixed have no form in JSON`);
-  }
-}
-
-function assertTimeField(type: AvroType, where: string, schema: unknown): void {
-  const fields =
-    typeof schema === "object" && schema !== null && "fields" in schema ? schema.fields : undefined;
-  const first: unknown = Array.isArray(fields) ? fields[0] : undefined;
-  const text = JSON.stringify(first, ["name", "type", "logicalType"]);
-  const wanted = JSON.stringify({ name: "time", type: { type: "long", logicalType: "timestamp-millis" } });
-  if (!(type instanceof types.RecordType) || text !== wanted) {
-    throw new SchemaError(`${where}: must be a record whose first field is ${wanted}`);
-  }
-}
-
-function compileTimeReader(type: AvroType): TimeReader {
-  if (type.name === undefined) throw new SchemaError("a record needs a name");
-  const projection = Type.forSchema({
-    type: "record",
-    name: type.name,
-    fields: [{ name: "time", type: "long" }],
-  });
-  const resolver = projection.createResolver(type);
-  return (bytes, offset) => {
-    const { value, offset: next } = projection.decode(bytes, offset, resolver);
-    return next === -1 ? { time: Number.NaN, next } : { time: Number(value.time), next };
-  };
-}
-
-/** Compiles one schema file. Module scope only. @throws SchemaError */
-export function compileSchema({ table, version, schema }: SchemaSource): TableSchema {
-  const where = `schemas/${table}/v${version}.avsc`;
-  if (!TABLE_NAME.test(table)) throw new SchemaError(`${where}: a table is named like ${TABLE_NAME.source}`);
-  const json = JSON.stringify(schema, (key, value: unknown) => (key === "doc" ? undefined : value));
-  const type = Type.forSchema(JSON.parse(json));
-  assertTimeField(type, where, schema);
-  assertJsonNative(type, table);
-  return { table, version, fingerprint: fingerprintOf(type), json, type, timeOf: compileTimeReader(type) };
-}
+/** Names come from requests, so the generic schemas that are kept have a bound. */
+const MAX_GENERIC_TABLES = 1_000;
 
 /** Every version of every table, found by table name or by fingerprint. */
 export class SchemaRegistry {
   readonly #newest = new Map<string, TableSchema>();
   readonly #byFingerprint = new Map<string, TableSchema>();
+  readonly #generic = new Map<string, TableSchema>();
 
-  /** Module scope only. @throws SchemaError */
+  /** Module scope only. @throws SchemaError also when a table's newest version cannot read another one of it */
   constructor(sources: readonly SchemaSource[]) {
-    for (const source of sources) {
-      const schema = compileSchema(source);
-      const key = `${schema.table}/${schema.fingerprint}`;
-      if (this.#byFingerprint.has(key)) {
-        throw new SchemaError(`schemas/${schema.table}/v${schema.version}.avsc repeats an earlier version`);
-      }
-      this.#byFingerprint.set(key, schema);
-      const newest = this.#newest.get(schema.table);
-      if (newest === undefined || newest.version < schema.version) this.#newest.set(schema.table, schema);
+    const compiled = sources.map(compileSchema);
+    for (const [table, versions] of Map.groupBy(compiled, (schema) => schema.table)) {
+      const newest = versions.reduce((best, schema) => (schema.version > best.version ? schema : best));
+      this.#newest.set(table, newest);
+      for (const schema of versions) this.#add(schema === newest ? schema : resolveTo(newest, schema));
     }
   }
 
-  /** Names of the tables, sorted. */
+  #add(schema: TableSchema): void {
+    const where = `schemas/${schema.table}/v${schema.version}.avsc`;
+    if (isGeneric(schema)) throw new SchemaError(`${where} is the generic envelope, which is built in`);
+    const key = `${schema.table}/${schema.fingerprint}`;
+    if (this.#byFingerprint.has(key)) throw new SchemaError(`${where} repeats an earlier version`);
+    this.#byFingerprint.set(key, schema);
+  }
+
+  /** Names of the tables that have a schema, sorted. */
   get tables(): readonly string[] {
     return [...this.#newest.keys()].sort();
   }
 
-  /** Every table and fingerprint that can be decoded. */
+  /** Every table and fingerprint of a schema file. Beside them every table may hold generic records. */
   get known(): readonly { readonly table: string; readonly fingerprint: string }[] {
     return [...this.#byFingerprint.values()].map(({ table, fingerprint }) => ({ table, fingerprint }));
   }
 
-  /** The version that new records of a table are written in. */
+  /** The version that new records of a table are written in; none for a table without schema files. */
   newest(table: string): TableSchema | undefined {
     return this.#newest.get(table);
   }
 
+  /** The generic envelope as a schema of `table`, whether it has others or not; none for a name that no table may have. */
+  generic(table: string): TableSchema | undefined {
+    const known = this.#generic.get(table);
+    if (known !== undefined || !isTableName(table)) return known;
+    const schema = genericSchema(table);
+    if (this.#generic.size >= MAX_GENERIC_TABLES) this.#generic.clear();
+    this.#generic.set(table, schema);
+    return schema;
+  }
+
   /** The version that stored records were written in. */
   find(table: string, fingerprint: string): TableSchema | undefined {
+    if (fingerprint === GENERIC_FINGERPRINT) return this.generic(table);
     return this.#byFingerprint.get(`${table}/${fingerprint}`);
+  }
+
+  /**
+   * The version of a table that a file's `avro.schema` is, whatever its
+   * documentation and layout. A type of another logical type is another schema:
+   * microseconds would be read as milliseconds.
+   */
+  findBySchemaText(table: string, text: string): TableSchema | undefined {
+    let parsed: Canonical;
+    try {
+      parsed = canonicalize(JSON.parse(text));
+    } catch (error) {
+      if (error instanceof SchemaError || error instanceof SyntaxError) return undefined;
+      throw error;
+    }
+    const schema = this.find(table, fingerprintOfForm(parsed.form));
+    const agrees = parsed.logicalTypes.every(
+      (logicalType, index) => logicalType === undefined || logicalType === schema?.logicalTypes[index],
+    );
+    return agrees ? schema : undefined;
+  }
+
+  /**
+   * The bytes of a record in the newest schema of its table; the same bytes when
+   * `schema` is the newest. A generic record stays generic.
+   * @throws RecordError
+   */
+  newestBytes(schema: TableSchema, bytes: Buffer): Buffer {
+    return schema.newestBytes(bytes);
   }
 }
 

@@ -1,5 +1,5 @@
 // Generated from archiver/schemas by `npm run render:schemas`. Do not edit.
-import type { SchemaSource } from "./registry.ts";
+import type { SchemaSource } from "../avro/index.ts";
 
 export const SCHEMAS: readonly SchemaSource[] = [
   {

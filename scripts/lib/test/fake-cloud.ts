@@ -161,22 +161,24 @@ export class FakeCloud {
       migrationTag: async (name) => this.#script(name).migrationTag,
       secretNames: async (name) => [...this.#script(name).secrets],
       workersSubdomain: async () => null,
-      queueConsumers: async () => this.consumers ?? this.#wantedConsumers(),
+      queueConsumers: async (queue) => this.consumers ?? this.#wantedConsumers(queue),
       queryD1: async () => {
         throw new D1QueryError("no such table: d1_migrations");
       },
     };
   }
 
-  #wantedConsumers(): QueueConsumer[] {
-    const { archiver } = this.topology.workers;
-    return archiver.consumers.map((wanted) => ({
-      scriptName: archiver.name,
-      deadLetterQueue: this.topology.queues[wanted.deadLetter].name,
-      batchSize: wanted.maxBatchSize,
-      maxWaitMs: wanted.maxBatchTimeoutSeconds * 1000,
-      maxRetries: wanted.maxRetries,
-    }));
+  #wantedConsumers(queue: string): QueueConsumer[] {
+    const { queues, workers } = this.topology;
+    return workers.archiver.consumers
+      .filter((wanted) => queues[wanted.queue].name === queue)
+      .map((wanted) => ({
+        scriptName: workers.archiver.name,
+        deadLetterQueue: wanted.deadLetter === null ? null : queues[wanted.deadLetter].name,
+        batchSize: wanted.maxBatchSize,
+        maxWaitMs: wanted.maxBatchTimeoutSeconds * 1000,
+        maxRetries: wanted.maxRetries,
+      }));
   }
 
   #nameOf(config: string): string {

@@ -4,10 +4,11 @@ import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { startLocalCloud, type LocalCloud } from "@strata/localcloud";
-import { topology, type WorkerKey } from "../../../infra/topology.ts";
-import { openContext, secretNames, type ReleaseContext } from "../environment.ts";
-import { localSecrets, removeLocalCloud, writeLocalCloud } from "../local-state.ts";
-import { localStackDirectory, provisionLocal, type ProvisionOptions } from "../provision.ts";
+import type { WorkerKey } from "../../../infra/topology.ts";
+import { openContext, type ReleaseContext } from "../environment.ts";
+import { provisionLocalContext } from "../local-context.ts";
+import { removeLocalCloud } from "../local-state.ts";
+import { localStackDirectory, type ProvisionOptions } from "../provision.ts";
 import type { ReleaseEvent } from "../release-events.ts";
 
 const repository = path.resolve(import.meta.dirname, "../../..");
@@ -75,20 +76,7 @@ export class LocalRun {
     const cloud = await startLocalCloud({ directory: path.join(directory, "cloud") });
     const { apiUrl, accountId, apiToken } = cloud;
     const stack = { apiUrl, accountId, apiToken, stateDirectory: localStackDirectory(directory) };
-    const { outputs } = await provisionLocal({ ...stack, engine: "find" });
-    const wanted = topology("local");
-    const url = (worker: WorkerKey): string => cloud.scriptUrl(wanted.workers[worker].name);
-    const urls = { archiver: url("archiver"), "hub-canary": url("hub-canary"), hub: url("hub") };
-    await writeLocalCloud(directory, { apiUrl, accountId, apiToken, urls, pid: process.pid });
-    const context = await openContext({
-      root: repository,
-      environment: "local",
-      stateDirectory: directory,
-      ids: outputs,
-      account: cloud,
-      urls,
-      secrets: await localSecrets(directory, secretNames(wanted)),
-    });
+    const { context } = await provisionLocalContext(cloud, { root: repository, directory, engine: "find" });
     return new LocalRun(cloud, directory, stack, context);
   }
 
@@ -107,13 +95,12 @@ export class LocalRun {
       await symlink(path.join(repository, shared), path.join(root, shared));
     }
     await cp(path.join(repository, "migrations"), path.join(root, "migrations"), { recursive: true });
-    const { ids, secrets } = this.context;
-    const wanted = topology("local");
+    const { ids, secrets, topology: wanted } = this.context;
     return openContext({
       root,
       environment: "local",
       stateDirectory: path.join(root, ".strata"),
-      ids,
+      provisioned: { ...ids, settings: wanted.settings },
       account: this.cloud,
       urls: { hub: this.cloud.scriptUrl(wanted.workers.hub.name) },
       secrets,

@@ -1,10 +1,11 @@
 export { answerEnvelope, REQUEST_ID_HEADER } from "./answer.ts";
 export type { HubContext, HubEnv, HubMiddleware } from "./bindings.ts";
-export { limitBody, MAX_BODY_BYTES, requireUtf8 } from "./body.ts";
+export { limitBody, textOf } from "./body.ts";
 export { DeadlineError, systemClock, within, type Clock } from "./clock.ts";
 export { answerError, answerMethodNotAllowed, answerNotFound } from "./errors.ts";
-export type { Fault } from "./faults.ts";
+export { jsonPointer, zodFaults, type Fault } from "./faults.ts";
 export { errorFields, log } from "./log.ts";
 export { ProblemError, PROBLEMS, problemType, type ProblemKind } from "./problems.ts";
-export { createRouter, invalid } from "./router.ts";
+export { createRouter, invalid, MAX_LISTED_FAULTS } from "./router.ts";
+export { queryOf } from "./query.ts";
 export { jsonAnswer, jsonBody, problemAnswers } from "./shapes.ts";

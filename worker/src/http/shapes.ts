@@ -25,6 +25,14 @@ export const ProblemSchema = z
       .array(z.string())
       .optional()
       .openapi({ description: "The tables that exist, with `unknown-table`" }),
+    accepted: z
+      .int()
+      .optional()
+      .openapi({ description: "How many records were taken, the first ones, with `queue-unavailable`" }),
+    of: z.int().optional().openapi({ description: "How many records came, with `queue-unavailable`" }),
+    content_types: z.array(z.string()).optional().openapi({
+      description: "What is taken or given here, with `unsupported-media-type`, `not-acceptable`",
+    }),
   })
   .openapi("Problem");
 

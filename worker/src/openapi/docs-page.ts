@@ -11,6 +11,9 @@ import { operationGroups, type Operation, type OperationGroup } from "./operatio
 
 type Html = ReturnType<typeof html>;
 
+/** Schemas by media type. */
+type Content = Readonly<Record<string, { readonly schema?: Schema } | undefined>>;
+
 const CREDENTIALS: Readonly<Record<string, string>> = {
   apiKey: "$API_KEY",
   bearer: "$API_KEY",
@@ -31,9 +34,22 @@ function schemaLink(schema: Schema | undefined): Html {
   return name === null ? html`` : html`<a href="#schema-${name}">${name}</a>`;
 }
 
-function bodySchema({ definition }: Operation): Schema | undefined {
+const JSON_TYPE = "application/json";
+const PROBLEM_TYPE = "application/problem+json";
+
+function bodyContent({ definition }: Operation): Content {
   const body = definition.requestBody;
-  return body === undefined || "$ref" in body ? undefined : body.content["application/json"]?.schema;
+  return body === undefined || "$ref" in body ? {} : body.content;
+}
+
+function bodySchema(operation: Operation): Schema | undefined {
+  return bodyContent(operation)[JSON_TYPE]?.schema;
+}
+
+/** The JSON schema of a content, and the other types that it may have. */
+function shapes(content: Content): Html {
+  const others = Object.keys(content).filter((type) => type !== JSON_TYPE && type !== PROBLEM_TYPE);
+  return html`${schemaLink(content[JSON_TYPE]?.schema)} ${others.map((type) => html`${code(type)} `)}`;
 }
 
 /** The address, with an example for every parameter that has to be there. */
@@ -90,11 +106,11 @@ function parameters({ definition }: Operation): Html {
 }
 
 function body(operation: Operation): Html {
-  const schema = bodySchema(operation);
-  return schema === undefined
+  const content = bodyContent(operation);
+  return Object.keys(content).length === 0
     ? html``
     : html`<h3>Body</h3>
-        <p>${schemaLink(schema)}</p>`;
+        <p>${shapes(content)}</p>`;
 }
 
 function responses({ definition }: Operation): Html {
@@ -103,7 +119,7 @@ function responses({ definition }: Operation): Html {
       html`<tr>
         <td>${code(status)}</td>
         <td>${prose(response.description)}</td>
-        <td>${schemaLink(response.content?.["application/json"]?.schema)}</td>
+        <td>${shapes(response.content ?? {})}</td>
       </tr>`,
   );
   return html`<h3>Answers</h3>

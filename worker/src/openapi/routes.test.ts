@@ -119,6 +119,41 @@ describe("a body in the document", () => {
   });
 });
 
+describe("records in the document", () => {
+  it("come and go in every form that they have", async () => {
+    const { paths } = await document();
+    const forms = ["application/json", "application/x-ndjson", "application/avro"];
+    expect(paths["/buffer"]?.["post"]).toMatchObject({
+      requestBody: { required: true, content: Object.fromEntries(forms.map((type) => [type, {}])) },
+    });
+    expect(Object.keys(Object(paths["/read"]?.["get"]?.responses["200"]?.["content"]))).toEqual(forms);
+    const page = await (await testHub().fetch("/docs")).text();
+    for (const type of forms.slice(1)) expect(page).toContain(`<code>${type}</code>`);
+  });
+
+  it("have where they belong in the query, when the body does not say it", async () => {
+    const { paths } = await document();
+    expect(paths["/buffer"]?.["post"]?.["parameters"]).toMatchObject([
+      { name: "dataset_id", in: "query", required: false },
+      { name: "table", in: "query", required: false },
+      { name: "period_tag", in: "query", required: false },
+      { name: "idempotency-key", in: "header", required: false },
+    ]);
+  });
+});
+
+describe("a period in the document", () => {
+  it("says what it is made of and what it is, wherever it is named", async () => {
+    const { paths, components } = await document();
+    const pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$";
+    const told = { pattern, description: expect.stringContaining("part of an object's key") as string };
+    expect(components.schemas["BufferRequest"]).toMatchObject({ properties: { period_tag: told } });
+    expect(paths["/buffer"]?.["post"]?.["parameters"]).toContainEqual(
+      expect.objectContaining({ name: "period_tag", schema: expect.objectContaining({ pattern }) as object }),
+    );
+  });
+});
+
 describe("GET /docs", () => {
   it("shows every operation, schema and problem", async () => {
     const page = await (await testHub().fetch("/docs")).text();

@@ -1,2 +1,3 @@
-export { callArchiver } from "./archiver.ts";
+export { callArchiver, operationRefusal, retryAfter } from "./archiver.ts";
 export { recordsRoutes } from "./routes.ts";
+export { DatasetId } from "./shapes.ts";

@@ -1,14 +1,16 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MAX_TIME_MS, MIN_TIME_MS, parseTime } from "./time.ts";
+import { MAX_TIME_MS, MIN_TIME_MS, parseTime, timeFault } from "./time.ts";
 
 describe("parseTime", () => {
   it("reads every integer of milliseconds that a date can hold", () => {
     fc.assert(
       fc.property(fc.integer({ min: MIN_TIME_MS, max: MAX_TIME_MS }), (ms) => {
-        expect(parseTime(String(ms))).toBe(ms);
+        const digits = String(Math.abs(ms)).padStart(5, "0");
+        expect(parseTime(ms < 0 ? `-${digits}` : digits)).toBe(ms);
       }),
     );
+    expect(parseTime("0")).toBe(0);
   });
 
   it("reads every ISO 8601 instant of the years 0000 to 9999", () => {
@@ -46,7 +48,23 @@ describe("parseTime", () => {
     "1e3",
     "8640000000000001",
     "99999999999999999",
+    "2002",
+    "-500",
+    "1",
+    "9999",
   ])("refuses %j", (text) => {
     expect(parseTime(text)).toBeNull();
+  });
+});
+
+describe("timeFault", () => {
+  it.each([
+    ["2002", "2002-01-01"],
+    ["2026-11-22T08:00:00 02:00", "%2B"],
+    ["2026-11-22T08:00:00.5 02:00", "%2B"],
+    ["yesterday", "ISO 8601"],
+    ["2026-02-30", "ISO 8601"],
+  ])("says of %s how to write it: %s", (text, hint) => {
+    expect(timeFault(text)).toContain(hint);
   });
 });

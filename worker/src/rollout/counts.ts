@@ -21,8 +21,17 @@ export function addCounts(left: CountsByLane, right: CountsByLane): CountsByLane
   return { stable: lane("stable"), canary: lane("canary") };
 }
 
+/** What there is to count of one request. */
+export interface Counted {
+  readonly lane: Lane;
+  readonly traffic: TrafficClass;
+  readonly failed: boolean;
+  /** It was counted as answered before; then its body broke. */
+  readonly again?: boolean;
+}
+
 /** The counts of a single request. */
-export function oneRequest(lane: Lane, traffic: TrafficClass, failed: boolean): CountsByLane {
-  const counts = { requests: 1, errors: failed ? 1 : 0 };
+export function oneRequest({ lane, traffic, failed, again = false }: Counted): CountsByLane {
+  const counts = { requests: again ? 0 : 1, errors: failed ? 1 : 0 };
   return { ...NO_COUNTS, [lane]: { ...NO_COUNTS[lane], [traffic]: counts } };
 }

@@ -7,7 +7,8 @@
  * again. Only plain values are shared between the requests of the isolate.
  */
 import { within, type Clock } from "../http/index.ts";
-import type { Lane, RolloutPhase, TrafficClass } from "./contract.ts";
+import type { RolloutPhase } from "./contract.ts";
+import type { Counted } from "./counts.ts";
 import { Tally, type PhaseCounts } from "./tally.ts";
 import type { RolloutView } from "./view.ts";
 
@@ -30,12 +31,9 @@ export interface Report extends PhaseCounts {
 
 export type SendReport = (report: Report) => Promise<RolloutView>;
 
-export interface CountedRequest {
+export interface CountedRequest extends Counted {
   readonly rolloutId: string;
   readonly phase: RolloutPhase;
-  readonly lane: Lane;
-  readonly traffic: TrafficClass;
-  readonly failed: boolean;
 }
 
 /** What a request needs so that its isolate's counts can travel with it. */

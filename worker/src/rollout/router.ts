@@ -7,6 +7,8 @@ import { isAdmin } from "../auth/index.ts";
 import type { Env } from "../env.generated.ts";
 import {
   DeadlineError,
+  errorFields,
+  log,
   ProblemError,
   REQUEST_ID_HEADER,
   within,
@@ -18,6 +20,7 @@ import { LANE_HEADER, VERSION_HEADER, type Lane } from "./contract.ts";
 import { chooseLane, clientOf, trafficClass } from "./lane-choice.ts";
 import { readView, rolloutObject, type RolloutNamespace } from "./object.ts";
 import { Reporter, type Carrier } from "./reporter.ts";
+import { watchStream } from "./stream-watch.ts";
 import { ViewCache } from "./view-cache.ts";
 
 /** Longest wait for the head of the canary's answer, in milliseconds. */
@@ -73,15 +76,31 @@ function failure(cause: unknown, version: string): ProblemError {
   return new ProblemError(cause instanceof DeadlineError ? "canary-timeout" : "canary-failed", details);
 }
 
-/** @param version what the canary runs, for an answer that does not say it */
+interface Canary {
+  readonly fetcher: Fetcher;
+  readonly forced: boolean;
+  /** What it runs, for an answer that does not say it. */
+  readonly version: string | null;
+  /** Hears when an answer breaks off after its head. */
+  readonly onBreak: () => void;
+}
+
+/** The answer's body, watched where it is made as it goes; one of a stated length is passed on as it is. */
+function bodyOf(c: HubContext, answer: Response, onBreak: () => void): ReadableStream<Uint8Array> | null {
+  if (answer.body === null || answer.headers.has("content-length")) return answer.body;
+  return watchStream(answer.body, (error) => {
+    log(c.env, "error", "canary-broke-off", { request_id: c.get("requestId"), ...errorFields(error) });
+    onBreak();
+  });
+}
+
 async function answerFromCanary(
   c: HubContext,
-  canary: Fetcher,
-  { forced, version }: { readonly forced: boolean; readonly version: string | null },
+  { fetcher, forced, version, onBreak }: Canary,
 ): Promise<Response> {
   try {
-    const answer = await within(CANARY_TIMEOUT_MS, canary.fetch(forwarded(c, forced)));
-    const marked = new Response(answer.body, answer);
+    const answer = await within(CANARY_TIMEOUT_MS, fetcher.fetch(forwarded(c, forced)));
+    const marked = new Response(bodyOf(c, answer, onBreak), answer);
     marked.headers.set(LANE_HEADER, "canary");
     if (!marked.headers.has(VERSION_HEADER)) marked.headers.set(VERSION_HEADER, version ?? UNKNOWN_VERSION);
     return marked;
@@ -108,16 +127,23 @@ export function laneRouter(clock: Clock): HubMiddleware {
 
     const forced = await forcedLane(c);
     if (forced === "stable") return await next();
-    if (forced === "canary") return await answerFromCanary(c, lanes.canary, { forced: true, version: null });
+    if (forced === "canary") {
+      return await answerFromCanary(c, {
+        fetcher: lanes.canary,
+        forced: true,
+        version: null,
+        onBreak: () => {},
+      });
+    }
 
     const view = await cache.current(() => readView(lanes.rollout));
     if (view.id === null) return await next();
 
     const traffic = trafficClass(c.req.method);
     const lane = chooseLane(view, traffic, clientOf(c.req.raw.headers, c.get("requestId")));
-    const count = (failed: boolean): void =>
+    const count = (failed: boolean, again = false): void =>
       reporter.count(
-        { rolloutId: view.id ?? "", phase: view.phase, lane, traffic, failed },
+        { rolloutId: view.id ?? "", phase: view.phase, lane, traffic, failed, again },
         carrier(c, lanes.rollout),
       );
 
@@ -127,7 +153,12 @@ export function laneRouter(clock: Clock): HubMiddleware {
       return;
     }
     try {
-      const answer = await answerFromCanary(c, lanes.canary, { forced: false, version: view.canaryVersion });
+      const answer = await answerFromCanary(c, {
+        fetcher: lanes.canary,
+        forced: false,
+        version: view.canaryVersion,
+        onBreak: () => count(true, true),
+      });
       count(answer.status >= 500);
       return answer;
     } catch (error) {

@@ -8,6 +8,7 @@ const request = fc.record({
   lane: fc.constantFrom<Lane>("stable", "canary"),
   traffic: fc.constantFrom<TrafficClass>("read", "write"),
   failed: fc.boolean(),
+  again: fc.boolean(),
 });
 const phase = fc.record({ rolloutId: fc.constantFrom("a", "b"), phase: fc.constantFrom<RolloutPhase>(1, 2) });
 
@@ -23,7 +24,7 @@ describe("Tally", () => {
           const { rolloutId, phase: number, counts } = taken;
           const expected = requests
             .filter(([of]) => of.rolloutId === rolloutId && of.phase === number)
-            .map(([, what]) => oneRequest(what.lane, what.traffic, what.failed))
+            .map(([, what]) => oneRequest(what))
             .reduce(addCounts, NO_COUNTS);
           expect(counts).toEqual(expected);
           given += 1;
@@ -31,6 +32,14 @@ describe("Tally", () => {
         expect(given).toBe(phases.size);
       }),
     );
+  });
+
+  it("counts a broken body as an error of the request that was counted with its head", () => {
+    const tally = new Tally();
+    const read = { lane: "canary", traffic: "read" } as const;
+    tally.count({ rolloutId: "a", phase: 1 }, { ...read, failed: false });
+    tally.count({ rolloutId: "a", phase: 1 }, { ...read, failed: true, again: true });
+    expect(tally.take()?.counts.canary.read).toEqual({ requests: 1, errors: 1 });
   });
 
   it("holds a bounded number of phases and drops the oldest", () => {

@@ -1,6 +1,6 @@
 /** Requests counted in one isolate and not yet told to the rollout object. */
-import type { CountsByLane, Lane, RolloutPhase, TrafficClass } from "./contract.ts";
-import { addCounts, oneRequest } from "./counts.ts";
+import type { CountsByLane, RolloutPhase } from "./contract.ts";
+import { addCounts, oneRequest, type Counted } from "./counts.ts";
 
 /** Counts of one phase of one rollout. */
 export interface PhaseCounts {
@@ -16,12 +16,9 @@ export const MAX_HELD_PHASES = 4;
 export class Tally {
   readonly #phases = new Map<string, PhaseCounts>();
 
-  count(
-    { rolloutId, phase }: Omit<PhaseCounts, "counts">,
-    request: { readonly lane: Lane; readonly traffic: TrafficClass; readonly failed: boolean },
-  ): void {
+  count({ rolloutId, phase }: Omit<PhaseCounts, "counts">, request: Counted): void {
     const key = `${rolloutId} ${phase}`;
-    const counts = oneRequest(request.lane, request.traffic, request.failed);
+    const counts = oneRequest(request);
     const held = this.#phases.get(key);
     this.#phases.set(key, {
       rolloutId,

@@ -1,0 +1,1 @@
+export { compact, type CompactionBounds, DEFAULT_COMPACTION_BOUNDS } from "./compact.ts";

@@ -1,0 +1,1 @@
+export { addSpend, Meter, meteredBucket, meteredDatabase, NO_SPEND } from "./meter.ts";

@@ -1,0 +1,1 @@
+export { DEFAULT_RETENTION_BOUNDS, GRACE_MS, retain, type RetentionBounds } from "./retain.ts";

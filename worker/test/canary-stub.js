@@ -1,0 +1,27 @@
+/** The canary of the hub's tests: `canary-status` chooses its status, `canary-body` a streamed body. */
+
+function streamed(breaks) {
+  const chunks = ["one ", "two"];
+  return new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      const chunk = chunks.shift();
+      if (breaks && chunks.length === 0) return controller.error(new Error("broken"));
+      if (chunk === undefined) return controller.close();
+      controller.enqueue(new TextEncoder().encode(chunk));
+    },
+  });
+}
+
+export default {
+  fetch(request) {
+    const { pathname, searchParams } = new URL(request.url);
+    const status = Number(searchParams.get("canary-status") ?? 200);
+    const headers = { etag: '"canary"' };
+    if (status === 304) return new Response(null, { status, headers });
+    if (request.method === "HEAD") return new Response(null, { headers });
+    const kind = searchParams.get("canary-body");
+    if (kind !== null) return new Response(streamed(kind === "broken"), { headers });
+    return Response.json({ lane: "canary", path: pathname }, { status });
+  },
+};
