@@ -62,9 +62,9 @@ export async function storedRecords(): Promise<
 /** Puts an erasure's tombstone, as the erasure's own batch does. */
 export async function tombstone(datasetId: string, requestedAt: number): Promise<void> {
   await env.DB.prepare(
-    `INSERT INTO erasures (id, dataset_id, requested_at, completed_at, hot_rows, hot_records, cold_blocks,
+    `INSERT INTO erasures (id, dataset_id, requested_at, last_row, completed_at, hot_rows, hot_records, cold_blocks,
                            cold_records, dead_letters, files_rewritten, files_deleted, bytes_before, bytes_after)
-     VALUES (?1, ?2, ?3, ?3, 0, 0, 0, 0, 0, 0, 0, 0, 0)`,
+     VALUES (?1, ?2, ?3, 0, ?3, 0, 0, 0, 0, 0, 0, 0, 0, 0)`,
   )
     .bind(crypto.randomUUID(), datasetId, requestedAt)
     .run();

@@ -23,6 +23,7 @@ CREATE TABLE `erasures` (
 	`id` text PRIMARY KEY NOT NULL,
 	`dataset_id` text NOT NULL,
 	`requested_at` integer NOT NULL,
+	`last_row` integer NOT NULL,
 	`completed_at` integer,
 	`hot_rows` integer NOT NULL,
 	`hot_records` integer NOT NULL,

@@ -8,6 +8,11 @@ export const erasures = sqliteTable(
     id: text("id").primaryKey(),
     datasetId: text("dataset_id").notNull(),
     requestedAt: integer("requested_at").notNull(),
+    /**
+     * Highest id of a hot row that had been given: whatever an object holds of the
+     * dataset that has no later row is erased, however late the object came.
+     */
+    lastRow: integer("last_row").notNull(),
     /** NULL while objects are still to be rewritten. */
     completedAt: integer("completed_at"),
     hotRows: integer("hot_rows").notNull(),

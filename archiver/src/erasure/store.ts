@@ -23,6 +23,8 @@ export interface RunningErasure {
   readonly datasetId: string;
   /** ms UTC. */
   readonly requestedAt: number;
+  /** Of the hot rows that there had been. */
+  readonly lastRow: number;
 }
 
 /** A file that is to be written again. */
@@ -60,9 +62,9 @@ export async function renew(store: ErasureStore): Promise<void> {
 }
 
 const INSERT_ERASURE = `
-  INSERT INTO erasures (id, dataset_id, requested_at, hot_rows, hot_records, cold_blocks, cold_records,
+  INSERT INTO erasures (id, dataset_id, requested_at, last_row, hot_rows, hot_records, cold_blocks, cold_records,
                         dead_letters, files_rewritten, files_deleted, bytes_before, bytes_after)
-  SELECT ?1, ?2, ?3, hot.rows, hot.records, cold.blocks, cold.records,
+  SELECT ?1, ?2, ?3, (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'buffer_logs'), hot.rows, hot.records, cold.blocks, cold.records,
          (SELECT count(*) FROM dead_letters WHERE dataset_id = ?2), 0, 0, 0, 0
   FROM (SELECT count(*) AS rows, coalesce(sum(record_count), 0) AS records
         FROM buffer_logs WHERE dataset_id = ?2) AS hot,
@@ -97,7 +99,7 @@ export async function beginErasure(
 ): Promise<RunningErasure> {
   const { db } = store;
   const now = store.now();
-  await db.batch([
+  const results = await db.batch<{ lastRow: number }>([
     stillOurs(store),
     db.prepare(INSERT_ERASURE).bind(id, datasetId, now),
     db.prepare(INSERT_FILES).bind(id, datasetId),
@@ -107,8 +109,9 @@ export async function beginErasure(
     db.prepare("DELETE FROM block_indexes WHERE dataset_id = ?1").bind(datasetId),
     db.prepare("DELETE FROM dead_letters WHERE dataset_id = ?1").bind(datasetId),
     db.prepare(MARK_EMPTY).bind(id, now),
+    db.prepare("SELECT last_row AS lastRow FROM erasures WHERE id = ?1").bind(id),
   ]);
-  return { id, datasetId, requestedAt: now };
+  return { id, datasetId, requestedAt: now, lastRow: results.at(-1)?.results[0]?.lastRow ?? 0 };
 }
 
 /** Running erasures, oldest first: of one dataset, or all. */
@@ -118,7 +121,7 @@ export async function runningErasures(
 ): Promise<readonly RunningErasure[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, dataset_id AS datasetId, requested_at AS requestedAt FROM erasures
+      `SELECT id, dataset_id AS datasetId, requested_at AS requestedAt, last_row AS lastRow FROM erasures
        WHERE completed_at IS NULL AND dataset_id = coalesce(?1, dataset_id) ORDER BY requested_at, id`,
     )
     .bind(datasetId)

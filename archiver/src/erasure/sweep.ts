@@ -24,9 +24,9 @@ export interface SweepBindings extends ErasureStore {
 }
 
 /**
- * Deletes the objects from before the erasure that no row names and whose header
- * names the dataset: what a run that died has left behind. A later one may be
- * named at any moment. Objects of others are not touched.
+ * Deletes the objects that no row names and whose header names the dataset, and no
+ * row from after the erasure: what a run has left behind that died or stalled. They
+ * cannot be committed any more. Objects of others are not touched.
  * @returns `false` when a bound was met; the next call goes on from there
  * @throws IndexBehind when the index was lost: then such an object may be the only copy of its neighbours' records
  */
@@ -40,11 +40,9 @@ export async function sweepOrphans(bindings: SweepBindings, erasure: RunningEras
       db,
       page.objects.map(({ key }) => key),
     );
-    const isDue = ({ key, uploaded }: R2Object): boolean =>
-      orphans.has(key) && uploaded.getTime() <= erasure.requestedAt;
-    for (const object of page.objects.filter(isDue)) {
+    for (const object of page.objects.filter(({ key }) => orphans.has(key))) {
       if (!mayGoOn()) return false;
-      if (await holdsDataset(bucket, object, erasure.datasetId, given)) {
+      if (await holdsErased(bucket, object, erasure, given)) {
         await bucket.delete(object.key);
         log.info("erasure.orphan_deleted", { key: object.key, erasure: erasure.id });
       }
@@ -56,10 +54,10 @@ export async function sweepOrphans(bindings: SweepBindings, erasure: RunningEras
   return true;
 }
 
-async function holdsDataset(
+async function holdsErased(
   bucket: R2Bucket,
   object: R2Object,
-  datasetId: string,
+  { datasetId, lastRow }: RunningErasure,
   [firstGiven, lastGiven]: RowRange,
 ): Promise<boolean> {
   const labels = await labelsOf(bucket, object);
@@ -69,7 +67,7 @@ async function holdsDataset(
   if (first < firstGiven || last > lastGiven) {
     throw new IndexBehind(`${object.key} holds rows that the index has never had: rebuild the index first`);
   }
-  return true;
+  return last <= lastRow;
 }
 
 async function labelsOf(bucket: R2Bucket, object: R2Object): Promise<FileLabels | null> {

@@ -87,7 +87,7 @@ export async function candidatesOf(
   db: D1Database,
   files: readonly FoundFile[],
 ): Promise<{ readonly candidates: readonly (FoundFile & Candidate)[]; readonly hot: readonly HotRow[] }> {
-  const named = unionRows(...files.map(({ rows }) => rows));
+  const named = unionRows(files.flatMap(({ rows }) => rows));
   const hotNamed = intersectRows(named, await hotIds(db));
   const contested = new Set<FoundFile>();
   for (const pair of overlaps(files)) for (const file of pair) contested.add(file);

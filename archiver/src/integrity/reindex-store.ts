@@ -39,7 +39,16 @@ export async function keepFound(db: D1Database, object: R2Object, found: ScanRes
 function fileValues(found: ScanResult, uploadedAt: number): Readonly<Record<string, unknown>> {
   const labels = found.ok ? found.file.labels : found.object.labels;
   const { table, period, fingerprint, level, generation, retainedFrom } = labels ?? {};
-  const said = { table, period, fingerprint, level, generation, retainedFrom: retainedFrom ?? uploadedAt };
+  const lastRow = labels?.rows.at(-1)?.[1] ?? 0;
+  const said = {
+    table,
+    period,
+    fingerprint,
+    level,
+    generation,
+    lastRow,
+    retainedFrom: retainedFrom ?? uploadedAt,
+  };
   if (!found.ok) return { ...said, damage: found.object.check };
   const { size, headerSize, codec, sha256, sync, recordCount, minTime, maxTime, blocks } = found.file;
   const measured = { size, headerSize, codec, sha256, sync, recordCount, minTime, maxTime };
@@ -180,7 +189,10 @@ const DROP_BLOCKS = `
   DELETE FROM block_indexes WHERE file_id IN
     (SELECT f.id FROM json_each(?1) p JOIN archived_files f ON f.file_path = p.value ->> 0)`;
 
-/** Blocks of a dataset that was erased after the object was written stay out. */
+/**
+ * Blocks of a dataset that was erased stay out where all of the object's rows are
+ * from before: when it was uploaded says nothing of that, nor does the bucket's clock.
+ */
 const PUT_BLOCKS = `
   INSERT INTO block_indexes (file_id, table_name, ${BLOCK_COLUMNS})
   SELECT f.id, f.table_name, b.dataset_id, b.start_byte, b.length, b.crc32, b.record_count, b.start_timestamp,
@@ -190,7 +202,7 @@ const PUT_BLOCKS = `
   JOIN archived_files f ON f.file_path = r.file_path
   JOIN reindex_blocks b ON b.file_path = r.file_path
   WHERE NOT EXISTS (SELECT 1 FROM erasures e
-                    WHERE e.dataset_id = b.dataset_id AND e.requested_at >= r.uploaded_at)
+                    WHERE e.dataset_id = b.dataset_id AND e.last_row >= r.file ->> 'lastRow')
   ORDER BY p.key, b.start_byte`;
 
 const SET_ASIDE = `
@@ -216,7 +228,7 @@ const LIST_FOR_ERASURE = `
   SELECT e.id, r.file_path
   FROM erasures e
   JOIN reindex_blocks b ON b.dataset_id = e.dataset_id
-  JOIN reindex_files r ON r.file_path = b.file_path AND r.uploaded_at <= e.requested_at
+  JOIN reindex_files r ON r.file_path = b.file_path AND e.last_row >= r.file ->> 'lastRow'
   JOIN archived_files f ON f.file_path = r.file_path AND f.state IN ('live', 'lost')
   WHERE true
   ON CONFLICT (erasure_id, file_path) DO NOTHING`;
