@@ -1,13 +1,15 @@
 import { randomInt } from "node:crypto";
 import { resolve } from "node:path";
-import { API_PATH, createApi } from "./api/app.ts";
+import { API_PATH, connections, createApi } from "./api/app.ts";
 import { Changes, type Control } from "./api/control.ts";
+import type { Faults } from "./api/faults.ts";
 import type { Runtime, RuntimeOptions } from "./runtime/contract.ts";
 import { isPortFree, listen } from "./server.ts";
 import { keepSignals } from "./signals.ts";
 import { removeProcessFile, writeProcessFile } from "./state/process-file.ts";
 import { Store } from "./state/store.ts";
 
+export type { FaultHits, FaultRule, Faults } from "./api/faults.ts";
 export { DirectoryInUseError } from "./state/database.ts";
 export { type ProcessFile, readProcessFile } from "./state/process-file.ts";
 
@@ -49,6 +51,8 @@ export interface LocalCloud {
   readonly apiToken: string;
   /** What the clients (wrangler, SDK, Pulumi) need in their environment. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Calls of the API that fail on purpose. */
+  readonly faults: Faults;
   /** Where a script answers. @throws when there is no script of that name. */
   scriptUrl(name: string): string;
   /** Resolves when a stop was asked for over HTTP. */
@@ -127,7 +131,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     };
     await runtime.apply(store.dataPlaneState());
 
-    const server = await listen(createApi(control), host, await apiPort(store, host, options.port ?? 0));
+    const shared = connections(control);
+    const app = createApi(control, shared);
+    const server = await listen(app, shared, host, await apiPort(store, host, options.port ?? 0));
     undo.push(() => changes.settled());
     undo.push(() => server.close(STOP_GRACE_MS));
     store.setMeta(LAST_PORT_KEY, String(server.port));
@@ -140,6 +146,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       apiUrl,
       accountId,
       apiToken,
+      faults: shared.faults,
       environment: {
         CLOUDFLARE_API_BASE_URL: apiUrl,
         CLOUDFLARE_BASE_URL: apiUrl,

@@ -1,6 +1,8 @@
 import { createServer as createProbe } from "node:net";
 import { type ServerType, serve } from "@hono/node-server";
 import type { Hono } from "hono";
+import type { Connections } from "./api/app.ts";
+import { withFaults } from "./api/fault-effects.ts";
 
 /** An HTTP server that is listening. */
 export interface Listening {
@@ -9,14 +11,30 @@ export interface Listening {
   close(graceMs: number): Promise<void>;
 }
 
-/** Serves `app` on `host`; port 0 takes any free one. @throws when the port is taken. */
-export function listen(app: Hono, host: string, port: number): Promise<Listening> {
+/**
+ * Serves `app` on `host`, with its faults and tails; port 0 takes any free one.
+ * @throws when the port is taken.
+ */
+export function listen(
+  app: Hono,
+  { faults, tails }: Connections,
+  host: string,
+  port: number,
+): Promise<Listening> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, hostname: host, port }, (address) => {
+    const fetch = withFaults(app.fetch, faults);
+    const server = serve({ fetch, hostname: host, port }, (address) => {
       server.off("error", reject);
-      resolve({ port: address.port, close: (graceMs) => close(server, graceMs) });
+      resolve({
+        port: address.port,
+        close: (graceMs) => {
+          tails.close();
+          return close(server, graceMs);
+        },
+      });
     });
     server.once("error", reject);
+    server.on("upgrade", (request, socket) => tails.upgrade(request, socket));
   });
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
-import type { DataPlaneState, ScriptVersion } from "../src/model.ts";
+import type { DataPlaneState, QueueRecord, ScriptVersion } from "../src/model.ts";
 import {
   type D1Access,
   type KvAccess,
@@ -9,7 +9,11 @@ import {
   SqlError,
   type SqlResult,
   type StartupFault,
+  type TimeTravel,
+  UnknownBookmarkError,
 } from "../src/runtime/contract.ts";
+import type { QueueTally } from "../src/runtime/queues/message-store.ts";
+import type { SentMessage } from "../src/runtime/queues/producer.ts";
 
 function statements(sql: string): string[] {
   return sql
@@ -115,6 +119,25 @@ function r2(objects: Map<string, R2Entry>): R2Access {
   };
 }
 
+/** A history of bookmarks without content. */
+function timeTravel(): TimeTravel {
+  const known: string[] = [];
+  const mark = async (): Promise<string> => {
+    const bookmark = `bookmark-${known.length}`;
+    known.push(bookmark);
+    return bookmark;
+  };
+  return {
+    bookmark: mark,
+    bookmarkAt: async () => known.at(-1) ?? null,
+    async restore(bookmark) {
+      if (!known.includes(bookmark)) throw new UnknownBookmarkError(bookmark);
+      return await mark();
+    },
+    dump: async () => ReadableStream.from(["SELECT 1;\n"]),
+  };
+}
+
 function lazily<T>(make: () => T): (id: string) => T {
   const made = new Map<string, T>();
   return (id) => {
@@ -130,6 +153,8 @@ export class FakeRuntime implements Runtime {
   readonly applied: DataPlaneState[] = [];
   /** What was dropped, as `kind id`. */
   readonly dropped: string[] = [];
+  /** What was sent to queues over REST, oldest first. */
+  readonly sent: { readonly queue: string; readonly messages: readonly SentMessage[] }[] = [];
   /** Versions that were started alone. */
   readonly checked: ScriptVersion[] = [];
   /** The next start-up check finds this fault. */
@@ -139,11 +164,13 @@ export class FakeRuntime implements Runtime {
 
   readonly kv: (id: string) => KvAccess;
   readonly d1: (id: string) => D1Access;
+  readonly timeTravel: (id: string) => TimeTravel;
   readonly r2: (name: string) => R2Access;
 
   constructor() {
     this.kv = lazily(() => kv(new Map()));
     this.d1 = lazily(() => d1(new DatabaseSync(":memory:")));
+    this.timeTravel = lazily(timeTravel);
     this.r2 = lazily(() => r2(new Map()));
   }
 
@@ -167,7 +194,14 @@ export class FakeRuntime implements Runtime {
     return { outcome: `ok ${cron}`, versionId: scriptName };
   }
 
+  async send(queue: QueueRecord, messages: readonly SentMessage[]): Promise<QueueTally> {
+    this.sent.push({ queue: queue.name, messages });
+    const backlogBytes = messages.reduce((total, { body }) => total + body.byteLength, 0);
+    return { backlog: messages.length, backlogBytes, inFlight: 0, oldest: 1, delivered: 0, deadLettered: 0 };
+  }
+
   queueStats = async () => [];
+  watch = async () => () => undefined;
   dropKv = async (id: string) => this.#drop("kv", id);
   dropD1 = async (id: string) => this.#drop("d1", id);
   dropR2 = async (id: string) => this.#drop("r2", id);

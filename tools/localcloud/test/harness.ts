@@ -13,7 +13,8 @@ export const TOKEN = "test-token";
 /** The clock of the harness, in milliseconds UTC. */
 export const NOW = Date.UTC(2026, 10, 20);
 
-const envelopeSchema = z.object({
+/** What every answer of the API is wrapped in. */
+export const envelopeSchema = z.object({
   success: z.boolean(),
   errors: z.array(z.object({ code: z.number(), message: z.string() })),
   messages: z.array(z.unknown()),

@@ -74,6 +74,15 @@ describe("the official SDK", () => {
     await expect(client.workers.beta.workers.get(worker.id, account)).rejects.toThrow(NotFoundError);
   });
 
+  it("sends messages to a queue", async () => {
+    const { queue_id = "" } = await client.queues.create({ ...account, queue_name: "events" });
+    const pushed = await client.queues.messages.push(queue_id, { ...account, body: { id: 1 } });
+    expect(pushed.metadata?.metrics).toMatchObject({ backlog_count: 1 });
+    const messages = [{ body: "a", content_type: "text" as const }, { body: { id: 2 } }];
+    const batch = await client.queues.messages.bulkPush(queue_id, { ...account, messages });
+    expect(batch.metadata?.metrics).toMatchObject({ backlog_count: 2, backlog_bytes: 9 });
+  });
+
   it("tells what is missing by the product's code", async () => {
     const missing: [() => PromiseLike<unknown>, number][] = [
       [() => client.kv.namespaces.get("none", account), 10013],

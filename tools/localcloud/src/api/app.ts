@@ -2,10 +2,13 @@ import { Hono, type MiddlewareHandler } from "hono";
 import type { Control } from "./control.ts";
 import { type D1Imports, d1UploadRoutes } from "./d1-import.ts";
 import { StoreRefusal } from "../runtime/contract.ts";
+import { type D1Exports, d1DownloadRoutes } from "./d1-export.ts";
 import { d1Routes } from "./d1.ts";
 import { deploymentRoutes } from "./deployments.ts";
 import { failure } from "./envelope.ts";
 import { ApiError, CODE, notImplemented } from "./errors.ts";
+import { faultRoutes } from "./fault-routes.ts";
+import { Faults } from "./faults.ts";
 import { identityRoutes } from "./identity.ts";
 import { kvRoutes } from "./kv.ts";
 import { localRoutes } from "./local.ts";
@@ -14,6 +17,7 @@ import { r2Routes } from "./r2.ts";
 import { scriptRoutes } from "./scripts.ts";
 import { secretRoutes } from "./secrets.ts";
 import { serviceRoutes } from "./services.ts";
+import { tailRoutes, Tails } from "./tails.ts";
 import { triggerRoutes } from "./triggers.ts";
 import { versionRoutes } from "./versions.ts";
 import { workerRoutes } from "./workers.ts";
@@ -76,10 +80,21 @@ function hostOf(origin: string): string {
   return URL.canParse(origin) ? new URL(origin).hostname : origin;
 }
 
-/** The whole HTTP surface: Cloudflare's API under `/client/v4`, the local cloud's own under `/__local`. */
-export function createApi(control: Control): Hono {
+/** What the API shares with the server that it is reached through. */
+export interface Connections {
+  readonly faults: Faults;
+  readonly tails: Tails;
+}
+
+export function connections(control: Control): Connections {
+  return { faults: new Faults(), tails: new Tails(control) };
+}
+
+/** The whole HTTP surface: Cloudflare's API under `/client/v4`, the local cloud's own under `/__local` and `/__faults`. */
+export function createApi(control: Control, { faults, tails } = connections(control)): Hono {
   const app = new Hono();
   const imports: D1Imports = new Map();
+  const exports: D1Exports = new Map();
 
   app.onError((error, c) => {
     if (error instanceof ApiError) {
@@ -102,7 +117,9 @@ export function createApi(control: Control): Hono {
 
   app.use(loopbackOnly());
   app.route("/", d1UploadRoutes(imports));
+  app.route("/", d1DownloadRoutes(control, exports));
   app.route("/", localRoutes(control));
+  app.route("/", faultRoutes(faults));
 
   app.use(`${API_PATH}/*`, authenticate(control));
   app.use(`${API_PATH}/accounts/:account/*`, ownAccountOnly(control));
@@ -111,7 +128,7 @@ export function createApi(control: Control): Hono {
   const account = new Hono();
   for (const routes of [
     kvRoutes(control),
-    d1Routes(control, imports),
+    d1Routes(control, imports, exports),
     r2Routes(control),
     queueRoutes(control),
     scriptRoutes(control),
@@ -120,6 +137,7 @@ export function createApi(control: Control): Hono {
     deploymentRoutes(control),
     secretRoutes(control),
     triggerRoutes(control),
+    tailRoutes(control, tails),
     workerRoutes(control),
   ]) {
     account.route("/", routes);

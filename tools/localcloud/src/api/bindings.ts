@@ -5,6 +5,8 @@ import { ApiError, CODE, notImplemented } from "./errors.ts";
 import { faults } from "./request.ts";
 import type { UploadedBinding } from "./upload.ts";
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** How an upload's bindings relate to those of the version before it. */
 export interface Inheritance {
   /** Bindings of the latest version; empty for the first one. */
@@ -75,16 +77,29 @@ export interface BindingOwner {
   readonly classes: readonly DurableObjectClass[];
 }
 
-/**
- * Checks that everything that is bound exists.
- * @throws {ApiError} with the platform's code for the kind of thing that is missing.
- */
-export function requireTargets(store: Store, owner: BindingOwner, bindings: readonly ScriptBinding[]): void {
+/** The refusal for the first binding whose target does not exist, with the platform's code for its kind. */
+export function targetRefusal(
+  store: Store,
+  owner: BindingOwner,
+  bindings: readonly ScriptBinding[],
+): ApiError | null {
   for (const binding of bindings) {
     const refusal = missingTarget(store, owner, binding);
     if (refusal !== null) {
-      throw refusal;
+      return refusal;
     }
+  }
+  return null;
+}
+
+/**
+ * Checks that everything that is bound exists.
+ * @throws {ApiError} as `targetRefusal` words it.
+ */
+export function requireTargets(store: Store, owner: BindingOwner, bindings: readonly ScriptBinding[]): void {
+  const refusal = targetRefusal(store, owner, bindings);
+  if (refusal !== null) {
+    throw refusal;
   }
 }
 
@@ -99,13 +114,7 @@ function missingTarget(store: Store, owner: BindingOwner, binding: ScriptBinding
             `KV namespace '${binding.namespace_id}' not found (binding ${binding.name}).`,
           );
     case "d1":
-      return store.d1.get(binding.id)?.id === binding.id
-        ? null
-        : new ApiError(
-            400,
-            CODE.BOUND_D1_NOT_FOUND,
-            `D1 binding '${binding.name}' references database '${binding.id}' which was not found.`,
-          );
+      return missingDatabase(store, binding.name, binding.id);
     case "r2_bucket":
       return store.r2.get(binding.bucket_name) !== null
         ? null
@@ -138,6 +147,21 @@ function missingTarget(store: Store, owner: BindingOwner, binding: ScriptBinding
     case "version_metadata":
       return null;
   }
+}
+
+function missingDatabase(store: Store, name: string, id: string): ApiError | null {
+  if (!UUID.test(id)) {
+    // wrangler knows this sentence by heart, and adds how to find the id.
+    const message = `binding ${name} of type d1 must have a valid \`id\` specified`;
+    return new ApiError(400, CODE.WORKER_VALIDATION, message);
+  }
+  return store.d1.get(id)?.id === id
+    ? null
+    : new ApiError(
+        400,
+        CODE.BOUND_D1_NOT_FOUND,
+        `D1 binding '${name}' references database '${id}' which was not found. Verify the database exists in your account and that the database_id in your configuration is correct.`,
+      );
 }
 
 function missingClass(

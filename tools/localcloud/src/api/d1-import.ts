@@ -4,7 +4,7 @@ import { z } from "zod";
 import { SqlError, type SqlResult } from "../runtime/contract.ts";
 import type { D1DatabaseRecord } from "../state/resources.ts";
 import type { Control } from "./control.ts";
-import { bookmark, sqlMeta } from "./d1-result.ts";
+import { sqlMeta } from "./d1-result.ts";
 import { ok } from "./envelope.ts";
 import { ApiError, CODE } from "./errors.ts";
 import { body } from "./request.ts";
@@ -86,7 +86,7 @@ export function d1ImportRoutes(
     uploads.delete(filename);
     try {
       const results = await control.runtime.d1(database.id).query(upload.sql, []);
-      return complete(results, bookmark(control.now()));
+      return complete(results, await control.runtime.timeTravel(database.id).bookmark());
     } catch (error) {
       if (error instanceof SqlError) {
         return { success: false, type: "import", status: "error", error: error.message, messages: [] };

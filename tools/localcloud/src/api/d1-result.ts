@@ -16,12 +16,3 @@ export function sqlMeta(result: SqlResult): Readonly<Record<string, unknown>> {
     rows_written: meta.rowsWritten,
   };
 }
-
-/**
- * A bookmark in D1's form for a moment. It orders moments; nothing can be
- * restored from it.
- */
-export function bookmark(ms: number): string {
-  const hex = ms.toString(16).padStart(16, "0");
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-00000000-${"0".repeat(32)}`;
-}

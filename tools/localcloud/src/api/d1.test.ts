@@ -56,18 +56,6 @@ describe("D1 databases", () => {
     expect(answer.result).toMatchObject([{ name: "archive" }]);
     expect(answer.result_info).toMatchObject({ total_count: 2 });
   });
-
-  it("have a bookmark that grows with time", async () => {
-    const at = async (timestamp: string): Promise<string> =>
-      (
-        await api.result(
-          z.object({ bookmark: z.string() }),
-          "GET",
-          `${ROUTE}/${id}/time_travel/bookmark?timestamp=${timestamp}`,
-        )
-      ).bookmark;
-    expect((await at("2026-01-01T00:00:00Z")) < (await at("2026-01-01T00:00:01Z"))).toBe(true);
-  });
 });
 
 describe("SQL over REST", () => {

@@ -3,8 +3,10 @@ import { z } from "zod";
 import { SqlError, type SqlResult } from "../runtime/contract.ts";
 import type { D1DatabaseRecord } from "../state/resources.ts";
 import { type Control, newUuid } from "./control.ts";
+import { type D1Exports, d1ExportRoutes } from "./d1-export.ts";
 import { type D1Imports, d1ImportRoutes } from "./d1-import.ts";
-import { bookmark, sqlMeta } from "./d1-result.ts";
+import { sqlMeta } from "./d1-result.ts";
+import { d1TimeTravelRoutes } from "./d1-time-travel.ts";
 import { ok, paged, timestamp } from "./envelope.ts";
 import { ApiError, CODE, notImplemented } from "./errors.ts";
 import { body, param } from "./request.ts";
@@ -98,8 +100,8 @@ function shown(database: D1DatabaseRecord): Record<string, unknown> {
   return { ...listed(database), read_replication: { mode: database.readReplication } };
 }
 
-/** `d1/database`: databases, SQL, imports. */
-export function d1Routes(control: Control, imports: D1Imports): Hono {
+/** `d1/database`: databases, SQL, imports, exports, Time Travel. */
+export function d1Routes(control: Control, imports: D1Imports, exports: D1Exports): Hono {
   const app = new Hono();
   const { store, changes } = control;
 
@@ -187,12 +189,8 @@ export function d1Routes(control: Control, imports: D1Imports): Hono {
     );
   });
 
-  app.get(`${ROUTE}/:database/time_travel/bookmark`, (c) => {
-    find(c);
-    const at = z.iso.datetime({ offset: true }).safeParse(c.req.query("timestamp"));
-    return ok(c, { bookmark: bookmark(at.success ? Date.parse(at.data) : control.now()) });
-  });
-
+  app.route("/", d1TimeTravelRoutes(control, find));
   app.route("/", d1ImportRoutes(control, imports, find));
+  app.route("/", d1ExportRoutes(control, exports, find));
   return app;
 }

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { TestApi, uploadForm } from "../../test/harness.ts";
+import { lexerReady } from "../runtime/module-exports.ts";
+import { hostOf } from "../runtime/placement.ts";
+
+const WITH_CLASS = "export class A {} export default {};";
 
 let api: TestApi;
 let v1: string;
@@ -41,6 +45,24 @@ describe("versions", () => {
       (await api.result(items, "GET", `/workers/scripts/hub/versions?${query}`)).items.map(({ id }) => id);
     expect(await ids("deployable=true")).toEqual([v2, v1]);
     expect(await ids("per_page=1&page=2")).toEqual([v1]);
+  });
+
+  it("that can be deployed are those of after the last migration, with all that they bind", async () => {
+    const items = z.object({ items: z.array(z.object({ id: z.string() })) });
+    const deployable = async () =>
+      (await api.result(items, "GET", "/workers/scripts/hub/versions?deployable=true")).items.map(
+        ({ id }) => id,
+      );
+    await api.call("POST", "/r2/buckets", { name: "media" });
+    const bindings = [{ type: "r2_bucket", name: "M", bucket_name: "media" }];
+    const migrations = { new_tag: "v1", new_sqlite_classes: ["A"] };
+    const bound = await api.deploy("hub", { code: WITH_CLASS, metadata: { bindings, migrations } });
+    const free = await api.uploadVersion("hub", { code: WITH_CLASS });
+    expect(await deployable()).toEqual([free, bound]);
+    await api.call("DELETE", "/r2/buckets/media");
+    expect(await deployable()).toEqual([free]);
+    const all = await api.result(items, "GET", "/workers/scripts/hub/versions");
+    expect(all.items).toHaveLength(4);
   });
 
   it("cannot carry Durable Object migrations", async () => {
@@ -86,6 +108,18 @@ describe("deployments", () => {
     expect(await refused({ [v1]: 50, [v2]: 30, [v3]: 20 })).toEqual([400, 10001]);
     expect(await refused({})).toEqual([400, 10001]);
     expect(running()).toEqual([[v1, 100]]);
+  });
+
+  it("name a version once", async () => {
+    const half = { version_id: v1, percentage: 50 };
+    const answer = await api.call("POST", "/workers/scripts/hub/deployments", {
+      strategy: "percentage",
+      versions: [half, half],
+    });
+    expect(answer).toMatchObject({
+      status: 400,
+      errors: [{ code: 10001, message: expect.stringContaining("a version appears twice") }],
+    });
   });
 
   it("accept shares that are not whole", async () => {
@@ -136,25 +170,140 @@ describe("going back", () => {
     expect((await api.split("hub", { [v1]: 100 }, "?force=true")).success).toBe(true);
   });
 
+  it("asks for force when one version takes all, not for a split", async () => {
+    await api.split("hub", { [v2]: 100 });
+    await api.call("PUT", "/workers/scripts/hub/secrets", { name: "S", text: "1", type: "secret_text" });
+    const v3 = api.control.store.versions.latest("hub")?.id ?? "";
+    expect((await api.split("hub", { [v3]: 50, [v1]: 50 })).success).toBe(true);
+    expect(await refused({ [v1]: 100 })).toEqual([400, 10220]);
+    expect((await api.split("hub", { [v3]: 100 })).success).toBe(true);
+  });
+
   it("is refused past a Durable Object migration", async () => {
-    await api.deploy("hub", { metadata: { migrations: { new_tag: "v1", new_sqlite_classes: ["A"] } } });
+    const migrations = { new_tag: "v1", new_sqlite_classes: ["A"] };
+    await api.deploy("hub", { code: WITH_CLASS, metadata: { migrations } });
     expect(await refused({ [v1]: 100 })).toEqual([400, 10211]);
   });
 
-  it("is refused when something that the version binds is gone", async () => {
-    await api.call("POST", "/r2/buckets", { name: "media" });
-    const bindings = [{ type: "r2_bucket", name: "M", bucket_name: "media" }];
-    const bound = await api.deploy("hub", { metadata: { bindings } });
-    await api.deploy("hub");
-    await api.call("DELETE", "/r2/buckets/media");
-    expect(await refused({ [bound]: 100 })).toEqual([400, 10085]);
+  describe("is refused when what the version binds is gone:", () => {
+    /** Makes something to bind; returns the binding and the call that deletes what it leads to. */
+    type Target = () => Promise<{ binding: Record<string, unknown>; path: string }>;
+    const made = async (path: string, body: unknown, field: string): Promise<string> => {
+      const fields = await api.result(z.record(z.string(), z.unknown()), "POST", path, body);
+      return z.string().parse(fields[field]);
+    };
+    const TARGETS: [what: string, code: number, target: Target][] = [
+      [
+        "a KV namespace",
+        10041,
+        async () => {
+          const id = await made("/storage/kv/namespaces", { title: "t" }, "id");
+          return {
+            binding: { type: "kv_namespace", namespace_id: id },
+            path: `/storage/kv/namespaces/${id}`,
+          };
+        },
+      ],
+      [
+        "a D1 database",
+        10181,
+        async () => {
+          const id = await made("/d1/database", { name: "t" }, "uuid");
+          return { binding: { type: "d1", id }, path: `/d1/database/${id}` };
+        },
+      ],
+      [
+        "an R2 bucket",
+        10085,
+        async () => {
+          const name = await made("/r2/buckets", { name: "media" }, "name");
+          return { binding: { type: "r2_bucket", bucket_name: name }, path: `/r2/buckets/${name}` };
+        },
+      ],
+      [
+        "a queue",
+        11000,
+        async () => {
+          const id = await made("/queues", { queue_name: "jobs" }, "queue_id");
+          return { binding: { type: "queue", queue_name: "jobs" }, path: `/queues/${id}` };
+        },
+      ],
+      [
+        "a Worker",
+        10144,
+        async () => {
+          await api.deploy("archiver");
+          const path = "/workers/scripts/archiver?force=true";
+          return { binding: { type: "service", service: "archiver" }, path };
+        },
+      ],
+      [
+        "another Worker's Durable Object class",
+        10061,
+        async () => {
+          await api.deploy("archiver", {
+            code: WITH_CLASS,
+            metadata: { migrations: { new_tag: "v1", new_sqlite_classes: ["A"] } },
+          });
+          const binding = { type: "durable_object_namespace", class_name: "A", script_name: "archiver" };
+          return { binding, path: "/workers/scripts/archiver?force=true" };
+        },
+      ],
+    ];
+
+    it.each(TARGETS)("%s", async (_what, code, target) => {
+      const { binding, path } = await target();
+      const bound = await api.deploy("hub", { metadata: { bindings: [{ name: "B", ...binding }] } });
+      const free = await api.deploy("hub");
+      expect((await api.split("hub", { [bound]: 100 })).success).toBe(true);
+      await api.split("hub", { [free]: 100 });
+      expect((await api.call("DELETE", path)).success).toBe(true);
+      expect(await refused({ [bound]: 100 })).toEqual([400, code]);
+      expect(await refused({ [free]: 100, [bound]: 0 })).toEqual([400, code]);
+      expect(running()).toEqual([[free, 100]]);
+    });
   });
 
   it("reaches the last hundred versions only", async () => {
     for (let round = 0; round < 99; round++) {
       await api.uploadVersion("hub");
     }
-    expect(await refused({ [v1]: 100 })).toEqual([400, 10001]);
+    const answer = await api.split("hub", { [v1]: 100 });
+    expect(answer).toMatchObject({
+      status: 400,
+      errors: [
+        { code: 10001, message: `Version ${v1} is too old: only the last 100 versions can be deployed.` },
+      ],
+    });
+    const items = z.object({ items: z.array(z.object({ id: z.string() })) });
+    const listed = await api.result(items, "GET", "/workers/scripts/hub/versions?deployable=true");
+    expect([listed.items.length, listed.items.at(-1)?.id]).toEqual([100, v2]);
     expect((await api.split("hub", { [v2]: 100 })).success).toBe(true);
+  });
+});
+
+describe("a Durable Object class during a rollout", () => {
+  it("is hosted by one version, and moves to the new one once, whatever the order of the shares", async () => {
+    await lexerReady;
+    const old = await api.deploy("hub", {
+      code: WITH_CLASS,
+      metadata: { migrations: { new_tag: "v1", new_sqlite_classes: ["A"] } },
+    });
+    const next = await api.uploadVersion("hub", { code: `${WITH_CLASS} // next` });
+    const host = () => {
+      const script = api.runtime.applied.at(-1)?.scripts[0];
+      return script === undefined ? undefined : hostOf(script, "A")?.id;
+    };
+    const hosts: unknown[] = [];
+    for (const [index, share] of [0, 1, 10, 49, 50, 51, 99].entries()) {
+      const [first, second] = [`${old}=${100 - share}`, `${next}=${share}`];
+      const ordered = index % 2 === 0 ? [first, second] : [second, first];
+      const shares = Object.fromEntries(
+        ordered.map((part) => part.split("=")).map(([id = "", percentage]) => [id, Number(percentage)]),
+      );
+      expect((await api.split("hub", shares)).success).toBe(true);
+      hosts.push(host());
+    }
+    expect(hosts).toEqual([old, old, old, old, next, next, next]);
   });
 });

@@ -2,11 +2,12 @@ import { Hono } from "hono";
 import { z } from "zod";
 import type { StoredScript } from "../state/scripts.ts";
 import type { StoredDeployment, VersionRecord } from "../state/versions.ts";
-import { requireTargets, secretsOf } from "./bindings.ts";
+import { secretsOf } from "./bindings.ts";
 import type { Control } from "./control.ts";
+import { deployRefusal } from "./deployable.ts";
 import { ok, timestamp } from "./envelope.ts";
 import { ApiError, CODE } from "./errors.ts";
-import { addDeployment, DEPLOYABLE_VERSIONS, requireScript } from "./publish.ts";
+import { addDeployment, requireScript } from "./publish.ts";
 import { body, source } from "./request.ts";
 import { requireVersion } from "./versions.ts";
 
@@ -56,31 +57,6 @@ function changedSecrets(from: VersionRecord, to: VersionRecord): string[] {
   );
 }
 
-/** @throws {ApiError} when the version may not be deployed now. */
-function requireDeployable(control: Control, script: StoredScript, version: VersionRecord): void {
-  const { store } = control;
-  const newest = store.versions.latest(script.name)?.number ?? 0;
-  if (version.number <= newest - DEPLOYABLE_VERSIONS) {
-    throw new ApiError(
-      400,
-      CODE.WORKER_INVALID,
-      `Version ${version.id} is too old: only the last ${DEPLOYABLE_VERSIONS} versions can be deployed.`,
-    );
-  }
-  if (version.migrationTag !== script.migrationTag) {
-    throw new ApiError(
-      400,
-      CODE.CLASS_LIFECYCLE,
-      `Version ${version.id} is from before Durable Object migration '${script.migrationTag ?? ""}' and cannot be deployed after it.`,
-    );
-  }
-  requireTargets(
-    store,
-    { scriptName: script.name, classes: store.scripts.classesOf(script.name) },
-    version.bindings,
-  );
-}
-
 /** @throws {ApiError} 400 when going back to `target` would also change secrets. */
 function refuseChangedSecrets(control: Control, script: StoredScript, target: VersionRecord): void {
   const { store } = control;
@@ -126,7 +102,10 @@ export function deploymentRoutes(control: Control): Hono {
       const script = requireScript(control, c.req.param("script"));
       const versions = request.versions.map(({ version_id }) => requireVersion(control, script, version_id));
       for (const version of versions) {
-        requireDeployable(control, script, version);
+        const refusal = deployRefusal(control.store, script, version);
+        if (refusal !== null) {
+          throw refusal;
+        }
       }
       const [only] = versions;
       if (!force && versions.length === 1 && only !== undefined) {

@@ -2,6 +2,34 @@ import { z } from "zod";
 import type { DurableObjectClass } from "../model.ts";
 import { ApiError, CODE, notImplemented } from "./errors.ts";
 
+/**
+ * Checks that a new version exports every class of the script.
+ * @param exported what the main module exports; `null` when its text does not say.
+ * @param before the classes that the script owned before the migrations of this upload.
+ * @throws {ApiError} for the first class that is missing.
+ */
+export function requireExports(
+  exported: ReadonlySet<string> | null,
+  owned: readonly DurableObjectClass[],
+  before: readonly DurableObjectClass[],
+): void {
+  const missing = owned.find(({ className }) => exported?.has(className) === false)?.className;
+  if (missing === undefined) {
+    return;
+  }
+  throw before.some(({ className }) => className === missing)
+    ? new ApiError(
+        403,
+        CODE.CLASS_DROPPED,
+        `New version of script does not export class '${missing}' which is depended on by existing Durable Objects. If you want to delete the class and its objects, apply a delete-class migration.`,
+      )
+    : new ApiError(
+        400,
+        CODE.CLASS_NOT_EXPORTED,
+        `Cannot apply new-class migration to class '${missing}' that is not exported by script.`,
+      );
+}
+
 /** An exported class's name; it is part of the path of what its objects store. */
 const className = z.string().regex(/^[\p{L}_$][\p{L}\p{N}_$]*$/u, "not the name of a class");
 

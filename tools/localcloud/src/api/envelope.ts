@@ -1,6 +1,6 @@
 import type { Context } from "hono";
-import { z } from "zod";
-import type { ApiError } from "./errors.ts";
+import { type ApiError, CODE } from "./errors.ts";
+import { wholeNumber } from "./query.ts";
 
 /** Cloudflare's page of a list. */
 export interface ResultInfo {
@@ -30,21 +30,27 @@ export function failure(c: Context, error: ApiError): Response {
   );
 }
 
-const pageNumber = z.coerce.number().int().min(1).catch(1);
+/** How long the pages of a list are. */
+export interface PageLimits {
+  readonly perPage: number;
+  readonly maxPerPage: number;
+  /** The product's code for a page that cannot be. Default: the API's general one. */
+  readonly code?: number;
+}
 
 /**
  * Answers one page of `items`, by the request's `page` and `per_page`. A page
  * past the end is empty: some clients page until they see that.
+ * @throws {ApiError} 400 when one of them is no whole number within the limits.
  */
 export function paged<T>(
   c: Context,
   items: readonly T[],
-  limits: { readonly perPage: number; readonly maxPerPage: number },
+  { perPage: standard, maxPerPage, code = CODE.INVALID_REQUEST }: PageLimits,
   wrap: (page: readonly T[]) => unknown = (page) => page,
 ): Response {
-  const page = pageNumber.parse(c.req.query("page"));
-  const asked = z.coerce.number().int().min(1).catch(limits.perPage).parse(c.req.query("per_page"));
-  const perPage = Math.min(asked, limits.maxPerPage);
+  const page = wholeNumber(c, "page", { standard: 1, max: Number.MAX_SAFE_INTEGER, code });
+  const perPage = wholeNumber(c, "per_page", { standard, max: maxPerPage, code });
   const slice = items.slice((page - 1) * perPage, page * perPage);
   const info: ResultInfo = {
     page,

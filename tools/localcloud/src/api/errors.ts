@@ -43,6 +43,10 @@ export const CODE = {
   BINDING_NOT_FOUND: 10056,
   INVALID_INHERIT: 10057,
   CLASS_NOT_CONFIGURED: 10061,
+  /** A new version lacks a class of which there are Durable Objects. */
+  CLASS_DROPPED: 10064,
+  /** A migration makes a class that the code does not export. */
+  CLASS_NOT_EXPORTED: 10070,
   CLASS_EXISTS: 10074,
   MIGRATION_TAG_MISMATCH: 10079,
   SERVICE_NOT_FOUND: 10090,

@@ -101,6 +101,14 @@ describe("KV values", () => {
     expect(read.result).toEqual({ values: { x: "x", y: null } });
   });
 
+  it("may have line breaks in their keys", async () => {
+    const key = encodeURIComponent("two\nlines");
+    await api.raw("PUT", `${values}/${key}`, { body: "x" });
+    expect(await (await api.raw("GET", `${values}/${key}`)).text()).toBe("x");
+    expect((await api.call("DELETE", `${values}/${key}`)).success).toBe(true);
+    expect(await api.refusal("GET", `${values}/${key}`)).toEqual([404, 10009]);
+  });
+
   it("answer 404 for a key that is not there", async () => {
     expect(await api.refusal("GET", `${values}/none`)).toEqual([404, 10009]);
   });

@@ -4,7 +4,8 @@ import type { KvNamespace } from "../state/resources.ts";
 import { type Control, newHexId } from "./control.ts";
 import { ok, paged } from "./envelope.ts";
 import { ApiError, CODE } from "./errors.ts";
-import { body, faults, param, parseJson } from "./request.ts";
+import { oneOf, wholeNumber } from "./query.ts";
+import { ANY_KEY, body, faults, param, parseJson } from "./request.ts";
 
 const MAX_TITLE_BYTES = 512;
 const MAX_KEY_BYTES = 512;
@@ -12,7 +13,8 @@ const MAX_VALUE_BYTES = 25 * 1024 * 1024;
 const MIN_TTL_SECONDS = 60;
 const MAX_BULK_KEYS = 10_000;
 const MAX_BULK_READ_KEYS = 100;
-const PAGE = { perPage: 20, maxPerPage: 1000 };
+const PAGE = { perPage: 20, maxPerPage: 1000, code: CODE.KV_INVALID };
+const KEYS = { standard: 1000, max: 1000, code: CODE.KV_INVALID };
 const ROUTE = "/storage/kv/namespaces";
 
 const titleSchema = z.object({ title: z.string().min(1).max(MAX_TITLE_BYTES) });
@@ -106,8 +108,8 @@ function namespaceRoutes(control: Control, find: (c: Context) => KvNamespace): H
   });
 
   app.get(ROUTE, (c) => {
-    const order = c.req.query("order") === "id" ? "id" : "title";
-    const sign = c.req.query("direction") === "desc" ? -1 : 1;
+    const order = oneOf(c, "order", ["title", "id"], CODE.KV_INVALID);
+    const sign = oneOf(c, "direction", ["asc", "desc"], CODE.KV_INVALID) === "asc" ? 1 : -1;
     const sorted = store.kv.list().toSorted((a, b) => sign * a[order].localeCompare(b[order]));
     return paged(c, sorted.map(shown), PAGE);
   });
@@ -145,14 +147,14 @@ function keyRoutes(control: Control, find: (c: Context) => KvNamespace): Hono {
     const { id } = find(c);
     const { prefix, cursor } = c.req.query();
     const listed = await runtime.kv(id).list({
-      limit: z.coerce.number().int().min(1).max(1000).catch(1000).parse(c.req.query("limit")),
+      limit: wholeNumber(c, "limit", KEYS),
       ...(prefix === undefined ? {} : { prefix }),
       ...(cursor === undefined || cursor === "" ? {} : { cursor }),
     });
     return ok(c, listed.keys, { count: listed.keys.length, cursor: listed.cursor ?? "" });
   });
 
-  app.get(`${ROUTE}/:namespace/values/:key{.+}`, async (c) => {
+  app.get(`${ROUTE}/:namespace/values/${ANY_KEY}`, async (c) => {
     const stored = await runtime.kv(find(c).id).get(param(c, "key"));
     if (stored === null) {
       throw keyNotFound();
@@ -163,7 +165,7 @@ function keyRoutes(control: Control, find: (c: Context) => KvNamespace): Hono {
     });
   });
 
-  app.get(`${ROUTE}/:namespace/metadata/:key{.+}`, async (c) => {
+  app.get(`${ROUTE}/:namespace/metadata/${ANY_KEY}`, async (c) => {
     const stored = await runtime.kv(find(c).id).get(param(c, "key"));
     if (stored === null) {
       throw keyNotFound();
@@ -171,7 +173,7 @@ function keyRoutes(control: Control, find: (c: Context) => KvNamespace): Hono {
     return ok(c, stored.metadata ?? null);
   });
 
-  app.put(`${ROUTE}/:namespace/values/:key{.+}`, async (c) => {
+  app.put(`${ROUTE}/:namespace/values/${ANY_KEY}`, async (c) => {
     const { id } = find(c);
     const key = keySchema.safeParse(param(c, "key"));
     const expiry = expirySchema.safeParse(c.req.query());
@@ -187,7 +189,7 @@ function keyRoutes(control: Control, find: (c: Context) => KvNamespace): Hono {
     return ok(c, {});
   });
 
-  app.delete(`${ROUTE}/:namespace/values/:key{.+}`, async (c) => {
+  app.delete(`${ROUTE}/:namespace/values/${ANY_KEY}`, async (c) => {
     await runtime.kv(find(c).id).delete(param(c, "key"));
     return ok(c, {});
   });

@@ -1,4 +1,5 @@
-import type { ScriptBinding, ScriptModule } from "../model.ts";
+import type { DurableObjectClass, ScriptBinding, ScriptModule } from "../model.ts";
+import { lexerReady, moduleExports } from "../runtime/module-exports.ts";
 import type { StoredScript } from "../state/scripts.ts";
 import {
   bundleEtag,
@@ -9,10 +10,8 @@ import {
 } from "../state/versions.ts";
 import { requireTargets } from "./bindings.ts";
 import { type Control, newHexId, newUuid } from "./control.ts";
+import { requireExports } from "./durable-objects.ts";
 import { ApiError, CODE, workerNotFound } from "./errors.ts";
-
-/** Only so many of the last uploads can be deployed. */
-export const DEPLOYABLE_VERSIONS = 100;
 
 const SCRIPT_NAME = /^[a-z0-9_][a-z0-9_-]{0,62}$/;
 
@@ -101,19 +100,18 @@ export async function createScript(
 /**
  * Checks a new version against the platform's rules, starts it once alone, and
  * stores it.
- * @throws {ApiError} 400 when a binding's target is missing or the code does not start.
+ * @param classesBefore the script's Durable Object classes before the migrations that come with this upload.
+ * @throws {ApiError} when a binding's target is missing, the code does not start, or it lacks a class.
  */
 export async function addVersion(
   control: Control,
   script: StoredScript,
   draft: VersionDraft,
+  classesBefore: readonly DurableObjectClass[] = control.store.scripts.classesOf(script.name),
 ): Promise<{ version: VersionRecord; startupMs: number }> {
   const { store, runtime } = control;
-  requireTargets(
-    store,
-    { scriptName: script.name, classes: store.scripts.classesOf(script.name) },
-    draft.bindings,
-  );
+  const classes = store.scripts.classesOf(script.name);
+  requireTargets(store, { scriptName: script.name, classes }, draft.bindings);
   const { modules, ...rest } = draft;
   const version: VersionRecord = {
     ...rest,
@@ -125,13 +123,17 @@ export async function addVersion(
     migrationTag: script.migrationTag,
   };
   store.versions.insert(version, modules);
+  const loaded = store.load(version);
   const startedAt = performance.now();
-  const fault = await runtime.checkStartup(store.load(version));
+  const fault = await runtime.checkStartup(loaded);
   if (fault !== null) {
     throw new ApiError(400, CODE.WORKER_VALIDATION, fault.message);
   }
+  const startupMs = Math.round(performance.now() - startedAt);
+  await lexerReady;
+  requireExports(moduleExports(loaded), classes, classesBefore);
   store.scripts.put({ ...script, modifiedAt: version.createdAt });
-  return { version, startupMs: Math.round(performance.now() - startedAt) };
+  return { version, startupMs };
 }
 
 /** Makes `draft` the script's current deployment. */

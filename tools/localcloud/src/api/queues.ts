@@ -2,13 +2,14 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { StoredConsumer, StoredQueue } from "../state/queues.ts";
 import { consumerRoutes, shownConsumer } from "./queue-consumers.ts";
+import { messageRoutes } from "./queue-messages.ts";
 import { type Control, newHexId } from "./control.ts";
 import { ok, paged, timestamp } from "./envelope.ts";
 import { ApiError, CODE } from "./errors.ts";
 import { body, param } from "./request.ts";
 
 const ROUTE = "/queues";
-const PAGE = { perPage: 100, maxPerPage: 1000 };
+const PAGE = { perPage: 100, maxPerPage: 1000, code: CODE.QUEUE_INVALID };
 const DEFAULT_RETENTION_SECONDS = 4 * 86_400;
 const MIN_RETENTION_SECONDS = 60;
 const MAX_RETENTION_SECONDS = 14 * 86_400;
@@ -87,7 +88,7 @@ function shown(control: Control, queue: StoredQueue): unknown {
   };
 }
 
-/** `queues`: queues and their consumers. */
+/** `queues`: queues, their consumers, messages sent to them. */
 export function queueRoutes(control: Control): Hono {
   const app = new Hono();
   const { store, changes } = control;
@@ -156,5 +157,6 @@ export function queueRoutes(control: Control): Hono {
   });
 
   app.route("/", consumerRoutes(control, find));
+  app.route("/", messageRoutes(control, find));
   return app;
 }

@@ -26,6 +26,13 @@ describe("R2 buckets", () => {
     expect(first).toMatchObject({ result: { buckets: [{ name: "cold" }] }, result_info: { cursor: "cold" } });
     const next = await api.call("GET", `${ROUTE}?per_page=1&cursor=cold`);
     expect(next).toMatchObject({ result: { buckets: [{ name: "media" }] }, result_info: { cursor: "" } });
+    const backwards = await api.call("GET", `${ROUTE}?per_page=1&direction=desc`);
+    expect(backwards).toMatchObject({
+      result: { buckets: [{ name: "media" }] },
+      result_info: { cursor: "media" },
+    });
+    const last = await api.call("GET", `${ROUTE}?per_page=1&direction=desc&cursor=media`);
+    expect(last).toMatchObject({ result: { buckets: [{ name: "cold" }] }, result_info: { cursor: "" } });
   });
 
   it("refuse a name that is taken, or that is none", async () => {
@@ -82,6 +89,18 @@ describe("lifecycle rules", () => {
     expect(await api.refusal("PUT", `${ROUTE}/cold/lifecycle`, { rules: wrong })).toEqual([400, 10001]);
   });
 
+  it("take effect on a day that exists, written as RFC 3339", async () => {
+    const put = (date: string) =>
+      api.refusal("PUT", `${ROUTE}/cold/lifecycle`, {
+        rules: [{ ...rules[0], deleteObjectsTransition: { condition: { type: "Date", date } } }],
+      });
+    expect(await put("2027-01-31T00:00:00.000Z")).toEqual([200, undefined]);
+    expect(await put("2027-01-31T01:00:00+01:00")).toEqual([200, undefined]);
+    for (const date of ["soon", "2027-02-30T00:00:00Z", "2027-01-31", "2027-13-01T00:00:00Z", ""]) {
+      expect([date, ...(await put(date))]).toEqual([date, 400, 10001]);
+    }
+  });
+
   it("of a bucket that is not there are a 404", async () => {
     expect(await api.refusal("GET", `${ROUTE}/none/lifecycle`)).toEqual([404, 10006]);
   });
@@ -99,6 +118,17 @@ describe("R2 objects", () => {
     expect((await api.call("GET", `${ROUTE}/cold/objects?prefix=a/`)).result).toMatchObject([
       { key: "a/b/c.json", size: 2 },
     ]);
+  });
+
+  it("may have line breaks in their keys", async () => {
+    const key = encodeURIComponent("two\nlines\r\n");
+    await api.raw("PUT", `${ROUTE}/cold/objects/${key}`, { body: "x" });
+    expect(await (await api.raw("GET", `${ROUTE}/cold/objects/${key}`)).text()).toBe("x");
+    expect((await api.call("GET", `${ROUTE}/cold/objects`)).result).toMatchObject([
+      { key: "two\nlines\r\n" },
+    ]);
+    await api.call("DELETE", `${ROUTE}/cold/objects/${key}`);
+    expect(await api.refusal("GET", `${ROUTE}/cold/objects/${key}`)).toEqual([404, 10007]);
   });
 
   it("answer 404 for a key that is not there", async () => {

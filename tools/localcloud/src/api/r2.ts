@@ -4,12 +4,13 @@ import type { R2BucketRecord } from "../state/resources.ts";
 import type { Control } from "./control.ts";
 import { ok, timestamp } from "./envelope.ts";
 import { ApiError, CODE } from "./errors.ts";
-import { body, param } from "./request.ts";
+import { oneOf, wholeNumber } from "./query.ts";
+import { ANY_KEY, body, param } from "./request.ts";
 
 const ROUTE = "/r2/buckets";
 const STORAGE_CLASSES = ["Standard", "InfrequentAccess"] as const;
-const DEFAULT_PAGE = 20;
-const MAX_PAGE = 1000;
+const BUCKETS = { standard: 20, max: 1000, code: CODE.R2_INVALID };
+const OBJECTS = { standard: 1000, max: 1000, code: CODE.R2_INVALID };
 const MAX_LIFECYCLE_RULES = 1000;
 
 /** What R2 gives every new bucket. */
@@ -35,7 +36,7 @@ const BUCKET_NAME = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/;
 const age = z.object({ type: z.literal("Age"), maxAge: z.number().int().min(0) });
 const condition = z.discriminatedUnion("type", [
   age,
-  z.object({ type: z.literal("Date"), date: z.string() }),
+  z.object({ type: z.literal("Date"), date: z.iso.datetime({ offset: true }) }),
 ]);
 
 const ruleSchema = z.object({
@@ -104,17 +105,16 @@ function bucketRoutes(control: Control, find: FindBucket): Hono {
 
   app.get(ROUTE, (c) => {
     const { name_contains: contains, start_after: startAfter, cursor } = c.req.query();
-    const perPage = z.coerce
-      .number()
-      .int()
-      .min(1)
-      .max(MAX_PAGE)
-      .catch(DEFAULT_PAGE)
-      .parse(c.req.query("per_page"));
-    const after = cursor ?? startAfter ?? "";
-    const matching = store.r2
-      .list()
-      .filter(({ name }) => name > after && (contains === undefined || name.includes(contains)));
+    const perPage = wholeNumber(c, "per_page", BUCKETS);
+    oneOf(c, "order", ["name"], CODE.R2_INVALID);
+    const ascending = oneOf(c, "direction", ["asc", "desc"], CODE.R2_INVALID) === "asc";
+    const after = cursor || startAfter || null;
+    const buckets = ascending ? store.r2.list() : store.r2.list().toReversed();
+    const matching = buckets.filter(
+      ({ name }) =>
+        (after === null || (ascending ? name > after : name < after)) &&
+        (contains === undefined || name.includes(contains)),
+    );
     const page = matching.slice(0, perPage);
     const last = page.at(-1);
     return ok(
@@ -168,7 +168,7 @@ function objectRoutes(control: Control, find: FindBucket): Hono {
   app.get(`${ROUTE}/:bucket/objects`, async (c) => {
     const { prefix, cursor } = c.req.query();
     const listed = await runtime.r2(find(c).name).list({
-      limit: z.coerce.number().int().min(1).max(MAX_PAGE).catch(MAX_PAGE).parse(c.req.query("per_page")),
+      limit: wholeNumber(c, "per_page", OBJECTS),
       ...(prefix === undefined ? {} : { prefix }),
       ...(cursor === undefined || cursor === "" ? {} : { cursor }),
     });
@@ -184,7 +184,7 @@ function objectRoutes(control: Control, find: FindBucket): Hono {
     );
   });
 
-  app.get(`${ROUTE}/:bucket/objects/:key{.+}`, async (c) => {
+  app.get(`${ROUTE}/:bucket/objects/${ANY_KEY}`, async (c) => {
     const object = await runtime.r2(find(c).name).get(param(c, "key"));
     if (object === null) {
       throw new ApiError(404, CODE.R2_KEY_NOT_FOUND, "The specified key does not exist.");
@@ -195,7 +195,7 @@ function objectRoutes(control: Control, find: FindBucket): Hono {
     });
   });
 
-  app.put(`${ROUTE}/:bucket/objects/:key{.+}`, async (c) => {
+  app.put(`${ROUTE}/:bucket/objects/${ANY_KEY}`, async (c) => {
     const key = param(c, "key");
     const contentType = c.req.header("content-type");
     const stored = await runtime
@@ -204,7 +204,7 @@ function objectRoutes(control: Control, find: FindBucket): Hono {
     return ok(c, { key, etag: stored.etag, size: String(stored.size), version: stored.etag });
   });
 
-  app.delete(`${ROUTE}/:bucket/objects/:key{.+}`, async (c) => {
+  app.delete(`${ROUTE}/:bucket/objects/${ANY_KEY}`, async (c) => {
     const key = param(c, "key");
     await runtime.r2(find(c).name).delete(key);
     return ok(c, { key });

@@ -34,6 +34,9 @@ export async function body<T>(c: Context, schema: z.ZodType<T>, code: number): P
   return parseJson(schema, await c.req.text(), code);
 }
 
+/** The rest of a path as the parameter `key`: keys hold slashes, and may hold line breaks, which `.` leaves out. */
+export const ANY_KEY = ":key{[^]+}";
+
 /** The named path parameter. */
 export function param(c: Context, name: string): string {
   const value = c.req.param(name);

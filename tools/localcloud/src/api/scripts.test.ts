@@ -8,8 +8,8 @@ beforeEach(() => {
 });
 afterEach(() => api.close());
 
-const put = (name: string, metadata: Record<string, unknown>) =>
-  api.refusal("PUT", `/workers/scripts/${name}?bindings_inherit=strict`, uploadForm({ metadata }));
+const put = (name: string, metadata: Record<string, unknown>, code = "export default {}") =>
+  api.refusal("PUT", `/workers/scripts/${name}?bindings_inherit=strict`, uploadForm({ code, metadata }));
 
 describe("uploading a Worker", () => {
   it("creates, deploys and runs it", async () => {
@@ -93,12 +93,20 @@ describe("uploading a Worker", () => {
     form.set("big.bin", new File(chunks, "big.bin", { type: "application/octet-stream" }));
     expect(await api.refusal("PUT", "/workers/scripts/hub", form)).toEqual([413, 10027]);
   });
+
+  it("refuses a bundle beyond 64 MiB, however well it packs", async () => {
+    const form = uploadForm();
+    const zeros = new Uint8Array(64 * 1024 * 1024);
+    form.set("big.bin", new File([zeros], "big.bin", { type: "application/octet-stream" }));
+    expect(await api.refusal("PUT", "/workers/scripts/hub", form)).toEqual([413, 10027]);
+  });
 });
 
 describe("bindings", () => {
   const missing: [string, Record<string, string>, number][] = [
     ["a KV namespace", { type: "kv_namespace", namespace_id: "none" }, 10041],
-    ["a D1 database", { type: "d1", id: "none" }, 10181],
+    ["a D1 database", { type: "d1", id: "11111111-1111-4111-8111-111111111111" }, 10181],
+    ["a D1 database that has no such id", { type: "d1", id: "none" }, 10021],
     ["an R2 bucket", { type: "r2_bucket", bucket_name: "none" }, 10085],
     ["a queue", { type: "queue", queue_name: "none" }, 11000],
     ["a Worker", { type: "service", service: "none" }, 10144],
@@ -168,9 +176,10 @@ describe("bindings", () => {
 describe("Durable Object migrations", () => {
   const migrations = { new_tag: "v1", steps: [{ new_sqlite_classes: ["Counter"] }] };
   const bindings = [{ type: "durable_object_namespace", name: "COUNTER", class_name: "Counter" }];
+  const code = "export class Counter {} export class Other {} export default {};";
 
   it("give a script its classes, which the data plane learns and the account lists", async () => {
-    await api.deploy("hub", { metadata: { migrations, bindings } });
+    await api.deploy("hub", { code, metadata: { migrations, bindings } });
     expect(api.runtime.applied.at(-1)?.scripts[0]?.durableObjectClasses).toEqual([
       { className: "Counter", sqlite: true },
     ]);
@@ -183,7 +192,7 @@ describe("Durable Object migrations", () => {
   });
 
   it("must start from the tag where the script stands", async () => {
-    await api.deploy("hub", { metadata: { migrations } });
+    await api.deploy("hub", { code, metadata: { migrations } });
     expect(await put("hub", { migrations: { old_tag: "v0", new_tag: "v2", steps: [] } })).toEqual([
       412, 10079,
     ]);
@@ -193,14 +202,43 @@ describe("Durable Object migrations", () => {
   it("are forgotten with an upload that fails", async () => {
     api.runtime.fault = { message: "no" };
     expect(await put("hub", { migrations })).toEqual([400, 10021]);
-    expect(await put("hub", { migrations, bindings })).toEqual([200, undefined]);
+    expect(await put("hub", { migrations, bindings }, code)).toEqual([200, undefined]);
   });
 
   it("keep a namespace's id when its class is not touched", async () => {
-    await api.deploy("hub", { metadata: { migrations } });
+    await api.deploy("hub", { code, metadata: { migrations } });
     const [before] = api.control.store.scripts.classesOf("hub");
-    await put("hub", { migrations: { old_tag: "v1", new_tag: "v2", steps: [{ new_classes: ["Other"] }] } });
+    const next = { old_tag: "v1", new_tag: "v2", steps: [{ new_classes: ["Other"] }] };
+    expect(await put("hub", { migrations: next }, code)).toEqual([200, undefined]);
     expect(api.control.store.scripts.classesOf("hub")[0]?.id).toBe(before?.id);
+  });
+
+  it("make only classes that the code exports", async () => {
+    const answer = await api.call("PUT", "/workers/scripts/hub", uploadForm({ metadata: { migrations } }));
+    expect([answer.status, answer.errors]).toEqual([
+      400,
+      [
+        {
+          code: 10070,
+          message: "Cannot apply new-class migration to class 'Counter' that is not exported by script.",
+        },
+      ],
+    ]);
+    expect(await api.refusal("GET", "/workers/services/hub")).toEqual([404, 10090]);
+  });
+
+  it("bind every later version to export the class, until a migration deletes it", async () => {
+    await api.deploy("hub", { code, metadata: { migrations } });
+    expect(await put("hub", {})).toEqual([403, 10064]);
+    expect(await api.refusal("POST", "/workers/scripts/hub/versions", uploadForm())).toEqual([403, 10064]);
+    expect(api.control.store.versions.list("hub")).toHaveLength(1);
+    const deletion = { old_tag: "v1", new_tag: "v2", steps: [{ deleted_classes: ["Counter"] }] };
+    expect(await put("hub", { migrations: deletion })).toEqual([200, undefined]);
+  });
+
+  it("take a class's word where the text does not say what is exported", async () => {
+    const reexport = 'export * from "./classes.js"; export default {};';
+    expect(await put("hub", { migrations }, reexport)).toEqual([200, undefined]);
   });
 });
 

@@ -102,18 +102,15 @@ function uploadRoute(control: Control): Hono {
     const from = source(c);
     const { script, version, startupMs } = await changes.deploy(async () => {
       const existing = store.scripts.get(name) ?? (await createScript(control, name));
+      const classesBefore = store.scripts.classesOf(name);
       const prepared = prepareScript(control, existing, upload);
       const bindings = resolveBindings(upload.metadata.bindings ?? [], {
         previous: store.versions.latest(name)?.bindings ?? [],
         keepTypes: upload.metadata.keep_bindings ?? [],
         strict: c.req.query("bindings_inherit") === "strict",
       });
-      const added = await addVersion(control, prepared, {
-        ...upload.code,
-        bindings,
-        source: from,
-        triggeredBy: "upload",
-      });
+      const draft = { ...upload.code, bindings, source: from, triggeredBy: "upload" } as const;
+      const added = await addVersion(control, prepared, draft, classesBefore);
       addDeployment(control, name, {
         versions: [{ versionId: added.version.id, percentage: 100 }],
         message: upload.code.message,
@@ -230,7 +227,7 @@ function namespaceRoutes(control: Control): Hono {
       class: owned.className,
       use_sqlite: owned.sqlite,
     }));
-    return paged(c, namespaces, { perPage: 20, maxPerPage: 1000 });
+    return paged(c, namespaces, { perPage: 20, maxPerPage: 1000, code: CODE.WORKER_INVALID });
   });
   return app;
 }

@@ -54,8 +54,14 @@ describe("secrets", () => {
   it("are refused while the latest version is not deployed, or only a part of the traffic", async () => {
     const v2 = await api.uploadVersion("hub");
     expect(await put("S", "one")).toEqual([400, 10215]);
+    expect(await api.refusal("DELETE", `${ROUTE}/secrets/S`)).toEqual([400, 10215]);
+    expect(await api.refusal("PATCH", `${ROUTE}/secrets-bulk`, { secrets: { S: null } })).toEqual([
+      400, 10215,
+    ]);
     const v1 = api.control.store.versions.list("hub").at(-1)?.id ?? "";
     await api.split("hub", { [v1]: 50, [v2]: 50 });
+    expect(await put("S", "one")).toEqual([400, 10215]);
+    await api.split("hub", { [v2]: 50, [v1]: 50 });
     expect(await put("S", "one")).toEqual([400, 10215]);
     await api.split("hub", { [v2]: 100 });
     expect(await put("S", "one")).toEqual([200, undefined]);

@@ -8,6 +8,8 @@ import { parseJson } from "./request.ts";
 
 /** The platform's limit for a bundle after gzip (paid plan). */
 const MAX_BUNDLE_GZIP_BYTES = 10 * 1024 * 1024;
+/** The platform's limit for a bundle before compression. */
+const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
 
 /** What a client that says nothing gets. */
 const DEFAULT_COMPATIBILITY_DATE = "2021-11-02";
@@ -122,6 +124,13 @@ async function modulesOf(form: FormData): Promise<ScriptModule[]> {
 
 function refuseTooLarge(modules: readonly ScriptModule[]): void {
   const raw = modules.reduce((total, { contents }) => total + contents.byteLength, 0);
+  if (raw > MAX_BUNDLE_BYTES) {
+    throw new ApiError(
+      413,
+      CODE.WORKER_TOO_LARGE,
+      `Your Worker exceeded the size limit of 64 MiB: ${raw} bytes before compression.`,
+    );
+  }
   if (raw <= MAX_BUNDLE_GZIP_BYTES) {
     return;
   }

@@ -3,13 +3,14 @@ import type { StoredScript } from "../state/scripts.ts";
 import type { VersionRecord } from "../state/versions.ts";
 import { resolveBindings, shownBinding } from "./bindings.ts";
 import type { Control } from "./control.ts";
+import { deployRefusal } from "./deployable.ts";
 import { ok, paged, timestamp } from "./envelope.ts";
 import { ApiError, CODE } from "./errors.ts";
-import { addVersion, DEPLOYABLE_VERSIONS, requireScript } from "./publish.ts";
+import { addVersion, requireScript } from "./publish.ts";
 import { source } from "./request.ts";
 import { readUpload, uploadedForm } from "./upload.ts";
 
-const PAGE = { perPage: 20, maxPerPage: 100 };
+const PAGE = { perPage: 20, maxPerPage: 100, code: CODE.WORKER_INVALID };
 
 /** A version as `scripts/{name}/versions` shows it. */
 export function shownVersion(version: VersionRecord): Record<string, unknown> {
@@ -92,7 +93,8 @@ export function versionRoutes(control: Control): Hono {
     const script = requireScript(control, c.req.param("script"));
     const versions = store.versions.list(script.name);
     if (c.req.query("deployable") === "true") {
-      return ok(c, { items: versions.slice(0, DEPLOYABLE_VERSIONS).map(shownVersion) });
+      const deployable = versions.filter((version) => deployRefusal(store, script, version) === null);
+      return ok(c, { items: deployable.map(shownVersion) });
     }
     return paged(c, versions, PAGE, (page) => ({ items: page.map(shownVersion) }));
   });

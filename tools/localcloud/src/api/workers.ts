@@ -9,7 +9,7 @@ import { body, param, source } from "./request.ts";
 import { addSecretVersion, secretText } from "./secrets.ts";
 import { shownVersion } from "./versions.ts";
 
-const PAGE = { perPage: 20, maxPerPage: 100 };
+const PAGE = { perPage: 20, maxPerPage: 100, code: CODE.WORKER_INVALID };
 const ROUTE = "/workers/workers";
 
 const workerSchema = z.object({

@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkStartup } from "./startup-check.ts";
-import { testRuntime, version, type TestRuntime } from "./test-scripts.ts";
+import {
+  answering,
+  bound,
+  read,
+  script,
+  state,
+  testRuntime,
+  version,
+  visit,
+  type TestRuntime,
+} from "./test-scripts.ts";
 
 let plane: TestRuntime;
 beforeAll(async () => {
@@ -39,4 +49,39 @@ describe("a version that spins while it starts", () => {
       message: "Script startup exceeded the time limit of 1.5 s.",
     });
   }, 15_000);
+});
+
+describe("a Worker that spins in a handler", () => {
+  it("does not keep a split from being changed", async () => {
+    const spinning = version(
+      "hub",
+      `export default { fetch(request) {
+        if (request.url.endsWith("/spin")) for (;;) {}
+        return new Response("old");
+      } };`,
+    );
+    const fresh = answering("hub", "new");
+    const caller = await script(
+      "caller",
+      bound(
+        "caller",
+        [{ type: "service", name: "HUB", service: "hub" }],
+        "export default { fetch: (request, env) => env.HUB.fetch(request) };",
+      ),
+    );
+    const split = async (old: number) => {
+      const shares = [
+        [spinning, old],
+        [fresh, 100 - old],
+      ] as const;
+      return state([await script("hub", shares), caller]);
+    };
+    await using other = await testRuntime({ drainMs: 500 });
+    await other.runtime.apply(await split(100));
+    const gaveUp = visit(caller, "/spin", { signal: AbortSignal.timeout(300) });
+    await expect(gaveUp).rejects.toThrow("timeout");
+    await other.runtime.apply(await split(0));
+    expect(await read(caller)).toBe("new");
+    expect(other.lines.join("\n")).toContain("hub: workerd does not answer and is started again");
+  }, 30_000);
 });

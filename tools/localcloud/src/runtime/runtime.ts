@@ -4,9 +4,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import type { DataPlaneState, DeployedScript, ScriptVersion } from "../model.ts";
-import type { QueueStats, Runtime, RuntimeOptions, StartupFault } from "./contract.ts";
+import type { DataPlaneState, DeployedScript, QueueRecord, ScriptVersion } from "../model.ts";
+import type { QueueStats, Runtime, RuntimeOptions, StartupFault, Trace } from "./contract.ts";
 import { Crons } from "./crons.ts";
+import { Snapshots } from "./d1-snapshots.ts";
 import { Engine } from "./engine.ts";
 import { Fronts } from "./front.ts";
 import { Gate } from "./gate.ts";
@@ -16,21 +17,26 @@ import { lexerReady } from "./module-exports.ts";
 import { pickVersion } from "./picker.ts";
 import { placementKey, sharesOf, splitterName } from "./placement.ts";
 import { Broker, systemClock } from "./queues/broker.ts";
-import { MessageStore, StoreInUseError } from "./queues/message-store.ts";
-import { answerProducer } from "./queues/producer.ts";
+import { MessageStore, type QueueTally, StoreInUseError } from "./queues/message-store.ts";
+import { answerProducer, scheduled, type SentMessage } from "./queues/producer.ts";
 import { checkStartup } from "./startup-check.ts";
-import { removeD1, removeKv, removeObjects } from "./stored-files.ts";
+import { d1File, removeD1, removeKv, removeObjects } from "./stored-files.ts";
 import { openD1 } from "./stores/d1.ts";
 import { openKv } from "./stores/kv.ts";
 import { openR2 } from "./stores/r2.ts";
 import type { StoreClient } from "./stores/store-client.ts";
 import { SystemClient } from "./system-client.ts";
+import { TimeTravels } from "./time-travel.ts";
+import { Traces } from "./traces.ts";
+import { Turns } from "./turns.ts";
 import { buildWorkers } from "./worker-options.ts";
 
 /** The default of `RuntimeOptions.drainMs`. */
 const DRAIN_MS = 10_000;
 /** How long after the last answer `ctx.waitUntil` work may go on before a swap, in milliseconds. */
 const GRACE_MS = 250;
+/** How long workerd may take to hear what it is told, in milliseconds; only with a worker that spins it takes longer. */
+const HEARING_MS = 5000;
 
 const NOTHING: DataPlaneState = {
   scripts: [],
@@ -67,7 +73,11 @@ class LocalRuntime implements Runtime {
   readonly #fronts: Fronts;
   readonly #broker: Broker;
   readonly #crons: Crons;
-  readonly #changes = new LatestWins<DataPlaneState>((state) => this.#make(state));
+  readonly #timeTravels: TimeTravels;
+  readonly #traces = new Traces((scriptNames) => this.#tellWatched(scriptNames));
+  /** What closes the gate, or relies on its being open, does so alone. */
+  readonly #turns = new Turns();
+  readonly #changes = new LatestWins<DataPlaneState>((state) => this.#turns.take(() => this.#make(state)));
   #state: DataPlaneState = NOTHING;
   /** The state that was asked for last; ahead of `#state` while a change is under way. */
   #wanted: DataPlaneState = NOTHING;
@@ -101,6 +111,15 @@ class LocalRuntime implements Runtime {
       deliver: (scriptName, queueName, messages, backlog) =>
         this.#system.deliver(() => this.#pick(scriptName).worker, queueName, messages, backlog),
     });
+    this.#timeTravels = new TimeTravels({
+      snapshots: new Snapshots({
+        directory: join(directory, "time-travel"),
+        locate: (databaseId) => d1File(this.#storage, databaseId),
+        now: Date.now,
+      }),
+      touch: async (databaseId) => void (await this.d1(databaseId).query("SELECT 1", [])),
+      hold: (work) => this.#hold(work),
+    });
     this.#crons = new Crons((scriptName, cron, scheduledTime) => {
       this.#scheduled(scriptName, cron, scheduledTime).catch((error: unknown) => {
         log(`${scriptName}: cron "${cron}" did not run: ${String(error)}`);
@@ -116,8 +135,8 @@ class LocalRuntime implements Runtime {
   async #make(state: DataPlaneState): Promise<void> {
     await lexerReady;
     const placement = placementKey(state.scripts);
-    if (placement === this.#placement) await this.#shareOut(state.scripts);
-    else await this.#swap(state, placement);
+    const runsAlready = placement === this.#placement && (await this.#shareOut(state.scripts));
+    if (!runsAlready) await this.#swap(state, placement);
     this.#state = state;
     this.#broker.configure(state.queues, state.consumers);
     this.#crons.apply(state.scripts);
@@ -139,6 +158,28 @@ class LocalRuntime implements Runtime {
     } finally {
       this.#gate.open();
     }
+    if (this.#traces.watched.length === 0) return;
+    // A new workerd has heard of nobody who watches. Who deploys does not wait for that at any price.
+    const told = this.#tellWatched(this.#traces.watched).catch((error: unknown) => {
+      this.#log(`tails miss what follows: ${String(error)}`);
+    });
+    await Promise.race([told, delay(HEARING_MS, undefined, { ref: false })]);
+  }
+
+  async #tellWatched(scriptNames: readonly string[]): Promise<void> {
+    if (this.#engine.started) await this.#system.setWatched(scriptNames);
+  }
+
+  /** Runs work while no request is on its way to a worker, and nothing changes what runs. */
+  #hold<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(async () => {
+      await this.#quiesce();
+      try {
+        return await work();
+      } finally {
+        this.#gate.open();
+      }
+    });
   }
 
   /** Holds back new work and lets the rest come to its end. */
@@ -156,14 +197,22 @@ class LocalRuntime implements Runtime {
     this.apply(this.#wanted).catch((error: unknown) => this.#log(`workerd does not start: ${String(error)}`));
   }
 
-  /** Tells the splitters a changed split; the fronts and the broker read it from the state. */
-  async #shareOut(scripts: readonly DeployedScript[]): Promise<void> {
+  /**
+   * Tells the splitters a changed split; the fronts and the broker read it from the state.
+   * `false` when one did not answer: a worker that spins keeps all of workerd from it.
+   */
+  async #shareOut(scripts: readonly DeployedScript[]): Promise<boolean> {
     for (const script of scripts.filter(({ name }) => this.#splitScripts.has(name))) {
       const before = this.#state.scripts.find(({ name }) => name === script.name);
       const shares = sharesOf(script);
       if (before !== undefined && JSON.stringify(sharesOf(before)) === JSON.stringify(shares)) continue;
-      await this.#system.setShares(splitterName(script.name), shares);
+      const told = this.#system.setShares(splitterName(script.name), shares).then(() => true);
+      if (await Promise.race([told, delay(HEARING_MS, false, { ref: false })])) continue;
+      told.catch(() => undefined);
+      this.#log(`${script.name}: workerd does not answer and is started again`);
+      return false;
     }
+    return true;
   }
 
   checkStartup(version: ScriptVersion): Promise<StartupFault | null> {
@@ -171,6 +220,7 @@ class LocalRuntime implements Runtime {
   }
 
   d1 = (databaseId: string) => openD1(databaseId, this.#store);
+  timeTravel = (databaseId: string) => this.#timeTravels.open(databaseId);
   kv = (namespaceId: string) => openKv(namespaceId, this.#store);
   r2 = (bucketName: string) => openR2(bucketName, this.#store);
 
@@ -207,8 +257,18 @@ class LocalRuntime implements Runtime {
     return this.#broker.stats();
   }
 
-  dropD1(databaseId: string): Promise<void> {
-    return removeD1(this.#storage, databaseId);
+  async send(queue: QueueRecord, messages: readonly SentMessage[]): Promise<QueueTally> {
+    this.#broker.adopt(queue);
+    return this.#broker.send(queue.id, scheduled(messages, queue, Date.now()));
+  }
+
+  async dropD1(databaseId: string): Promise<void> {
+    await this.#timeTravels.drop(databaseId);
+    await removeD1(this.#storage, databaseId);
+  }
+
+  watch(scriptName: string, listener: (trace: Trace) => void): Promise<() => void> {
+    return this.#traces.watch(scriptName, listener);
   }
 
   dropKv(namespaceId: string): Promise<void> {
@@ -237,9 +297,7 @@ class LocalRuntime implements Runtime {
     this.#crons.stop();
     this.#broker.pause();
     await this.#changes.idle();
-    await this.#quiesce();
-    await this.#engine.dispose();
-    this.#gate.open();
+    await this.#hold(() => this.#engine.dispose());
     await this.#broker.close();
     await this.#fronts.close();
   }
@@ -252,7 +310,9 @@ class LocalRuntime implements Runtime {
       await answerProducer(this.#broker, name, rest, request, response, Date.now);
       return;
     }
-    for (const line of logLines(name, JSON.parse(await text(request)))) this.#log(line);
+    const report: unknown = JSON.parse(await text(request));
+    for (const line of logLines(name, report)) this.#log(line);
+    this.#traces.publish(name, rest, report);
     response.end();
   }
 }

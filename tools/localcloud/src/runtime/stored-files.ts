@@ -4,6 +4,8 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { objectKey } from "./worker-options.ts";
 
+const D1_KEY = "miniflare-D1DatabaseObject";
+
 /**
  * The id of a named Durable Object as workerd derives it (workerd's actor-id-impl.c++):
  * the name's HMAC under the namespace's key, and the HMAC of that, 16 bytes each.
@@ -15,19 +17,27 @@ export function objectIdFromName(uniqueKey: string, name: string): string {
   return Buffer.concat([nameHmac, check]).toString("hex");
 }
 
-async function removeObject(directory: string, uniqueKey: string, name: string): Promise<void> {
-  const file = join(directory, uniqueKey, `${objectIdFromName(uniqueKey, name)}.sqlite`);
+function objectFile(directory: string, uniqueKey: string, name: string): string {
+  return join(directory, uniqueKey, `${objectIdFromName(uniqueKey, name)}.sqlite`);
+}
+
+/** The SQLite file of a database. @param storage the engine's storage directory. */
+export function d1File(storage: string, databaseId: string): string {
+  return objectFile(join(storage, "d1"), D1_KEY, databaseId);
+}
+
+async function removeFile(file: string): Promise<void> {
   for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
 }
 
 /** @param storage the engine's storage directory. */
 export async function removeD1(storage: string, databaseId: string): Promise<void> {
-  await removeObject(join(storage, "d1"), "miniflare-D1DatabaseObject", databaseId);
+  await removeFile(d1File(storage, databaseId));
 }
 
 /** @param storage the engine's storage directory. */
 export async function removeKv(storage: string, namespaceId: string): Promise<void> {
-  await removeObject(join(storage, "kv"), "miniflare-KVNamespaceObject", namespaceId);
+  await removeFile(objectFile(join(storage, "kv"), "miniflare-KVNamespaceObject", namespaceId));
   await rm(join(storage, "kv", namespaceId), { recursive: true, force: true });
 }
 

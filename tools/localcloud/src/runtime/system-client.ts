@@ -70,6 +70,11 @@ export class SystemClient {
     await this.#gate.through(() => this.#post(`shares/${encodeURIComponent(splitter)}`, shares));
   }
 
+  /** Tells which scripts' invocations are to be told in full, until workerd starts anew. */
+  async setWatched(scriptNames: readonly string[]): Promise<void> {
+    await this.#gate.through(() => this.#post("watched", scriptNames));
+  }
+
   async #post(path: string, body: unknown): Promise<unknown> {
     const response = await this.#call(path, { method: "POST", body: JSON.stringify(body) });
     const text = await response.text();

@@ -58,7 +58,13 @@ function versionWorker(script: DeployedScript, version: ScriptVersion, wiring: W
       manifest: manifestOf(version),
       env: environmentOf(version, wiring),
       exports: objectExports(script, hostedClasses(script, version)),
-      tailConsumers: [{ worker: SYSTEM_WORKER, entrypoint: LOG_TAIL, props: { scriptName: script.name } }],
+      tailConsumers: [
+        {
+          worker: SYSTEM_WORKER,
+          entrypoint: LOG_TAIL,
+          props: { scriptName: script.name, versionId: version.id },
+        },
+      ],
     },
     dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }], zone: script.name },
   };

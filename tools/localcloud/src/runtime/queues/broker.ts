@@ -61,6 +61,11 @@ export class Broker {
     for (const queueId of this.#consumers.keys()) this.#pump(queueId);
   }
 
+  /** Serves a queue that no state has named yet: what is sent to it is counted, and expires. */
+  adopt(queue: QueueRecord): void {
+    if (!this.#queues.has(queue.id)) this.#queues = new Map([...this.#queues, [queue.id, queue]]);
+  }
+
   queueNamed(name: string): QueueRecord | undefined {
     return [...this.#queues.values()].find((queue) => queue.name === name);
   }

@@ -72,7 +72,12 @@ function metricsOf({ backlog, backlogBytes, oldest }: QueueTally) {
   return { backlogCount: backlog, backlogBytes, oldestMessageTimestamp: oldest };
 }
 
-function scheduled(messages: readonly SentMessage[], queue: QueueRecord, now: number): readonly NewMessage[] {
+/** Messages with the time from which they are deliverable, `now` being in ms UTC. */
+export function scheduled(
+  messages: readonly SentMessage[],
+  queue: QueueRecord,
+  now: number,
+): readonly NewMessage[] {
   return messages.map(({ contentType, body, delaySeconds }) => ({
     contentType,
     body,

@@ -50,6 +50,9 @@ export default {
       case "shares":
         await worker(env, name).setShares(await request.json());
         return new Response(null, { status: 204 });
+      case "watched":
+        watched = new Set((await request.json()) as string[]);
+        return new Response(null, { status: 204 });
       default:
         return new Response(`unknown path ${pathname}`, { status: 404 });
     }
@@ -117,24 +120,56 @@ export class QueueProducer extends WorkerEntrypoint<Env, { readonly queueName: s
   }
 }
 
+/** The scripts that somebody watches; Node says which, anew after each start. */
+let watched: ReadonlySet<string> = new Set();
+
 interface TraceItem {
   readonly outcome: string;
   readonly entrypoint?: string;
-  readonly event: unknown;
+  readonly event: object | null;
+  readonly eventTimestamp: number | null;
   readonly logs: readonly unknown[];
   readonly exceptions: readonly unknown[];
+  readonly diagnosticsChannelEvents: readonly unknown[];
+  readonly executionModel: string;
+  readonly durableObjectId?: string;
+  readonly truncated: boolean;
+  readonly cpuTime: number;
+  readonly wallTime: number;
 }
 
-/** Every deployed worker's tail: passes what was logged or thrown on to Node. */
-export class LogTail extends WorkerEntrypoint<Env, { readonly scriptName: string }> {
+/** Every deployed worker's tail: passes what was logged or thrown on to Node, and of a watched script all. */
+export class LogTail extends WorkerEntrypoint<
+  Env,
+  { readonly scriptName: string; readonly versionId: string }
+> {
   async tail(items: readonly TraceItem[]): Promise<void> {
-    const spoken = items
-      .filter((item) => item.logs.length > 0 || item.exceptions.length > 0)
-      .map(({ logs, exceptions }) => ({ logs, exceptions }));
-    if (spoken.length === 0) return;
-    await this.env.NODE.fetch(`http://node/tail/${encodeURIComponent(this.ctx.props.scriptName)}`, {
+    const { scriptName, versionId } = this.ctx.props;
+    const all = watched.has(scriptName);
+    const told = items.filter(({ logs, exceptions }) => all || logs.length > 0 || exceptions.length > 0);
+    if (told.length === 0) return;
+    const path = `tail/${encodeURIComponent(scriptName)}/${encodeURIComponent(versionId)}`;
+    await this.env.NODE.fetch(`http://node/${path}`, {
       method: "POST",
-      body: JSON.stringify(spoken),
+      body: JSON.stringify(told.map(plain)),
     });
   }
+}
+
+/** An item as plain data: its properties are the platform's accessors. */
+function plain(item: TraceItem): unknown {
+  return {
+    wallTime: item.wallTime,
+    cpuTime: item.cpuTime,
+    truncated: item.truncated,
+    executionModel: item.executionModel,
+    outcome: item.outcome,
+    entrypoint: item.entrypoint,
+    durableObjectId: item.durableObjectId,
+    diagnosticsChannelEvents: item.diagnosticsChannelEvents,
+    exceptions: item.exceptions,
+    logs: item.logs,
+    eventTimestamp: item.eventTimestamp,
+    event: item.event,
+  };
 }
