@@ -2,6 +2,9 @@
  * The archiver's RPC service as its callers see it. Times are integer
  * milliseconds UTC, sizes are bytes. Expected refusals are values, not throws.
  */
+import type { BackgroundOrder, BackgroundTally } from "./background/contract.ts";
+
+export type * from "./background/contract.ts";
 
 /** One fault of an input, with a JSON Pointer to the value. */
 export interface Fault {
@@ -413,6 +416,8 @@ export interface ArchiverApi {
   replayDeadLetters(choice: DeadLetterChoice): Promise<DeadLetterOutcome>;
   purgeDeadLetters(choice: DeadLetterChoice): Promise<DeadLetterOutcome>;
   stats(): Promise<ArchiveStats>;
+  /** Takes an order about the background work, and says what was counted. */
+  background(order: BackgroundOrder): Promise<BackgroundTally>;
   health(): Promise<ArchiverHealth>;
   /** Names of the tables that take records, sorted; asks no storage. */
   tables(): Promise<readonly string[]>;

@@ -7,7 +7,7 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { archiveService, countRows, flight, TestArchiver, useStorage } from "../test/archiver.ts";
+import { archiveService, countRows, flight, TestArchiver, useStorage, workerEnv } from "../test/archiver.ts";
 import type { Env } from "./env.generated.ts";
 import worker from "./index.ts";
 
@@ -17,7 +17,7 @@ type Init = RequestInit<IncomingRequestCfProperties>;
 
 async function request(path: string, init?: Init, bindings: Partial<Env> = {}): Promise<Response> {
   const incoming = new Request<unknown, IncomingRequestCfProperties>(`https://archiver.example${path}`, init);
-  return worker.fetch(incoming, { ...env, ...bindings });
+  return worker.fetch(incoming, { ...workerEnv(), ...bindings });
 }
 
 const bearer = (token: string): Init => ({ method: "POST", headers: { authorization: `Bearer ${token}` } });
@@ -106,7 +106,7 @@ describe("the cron", () => {
     await archiver.store([flight(-3_001)]);
     await env.DB.prepare("INSERT INTO archived_messages (message_id, archived_at) VALUES ('old', 1)").run();
     const context = createExecutionContext();
-    await worker.scheduled(createScheduledController(), env);
+    await worker.scheduled(createScheduledController(), workerEnv());
     await waitOnExecutionContext(context);
     expect(await countRows("buffer_logs")).toBe(0);
     const { results } = await env.DB.prepare(
@@ -128,7 +128,7 @@ describe("the queue handler", () => {
   async function deliver(queue: string, body: unknown) {
     const batch = createMessageBatch(queue, [{ id: "m1", body, attempts: 1, timestamp: new Date() }]);
     const context = createExecutionContext();
-    await worker.queue(batch, env);
+    await worker.queue(batch, workerEnv());
     return getQueueResult(batch, context);
   }
 

@@ -6,19 +6,30 @@ export interface Step {
   readonly run: () => Promise<unknown>;
 }
 
-/**
- * Runs every step.
- * @throws AggregateError of what the steps threw, so that the invocation is recorded as failed
- */
-export async function runSteps(steps: readonly Step[]): Promise<void> {
-  const errors: unknown[] = [];
+export interface FailedStep {
+  readonly step: string;
+  readonly error: unknown;
+}
+
+/** Runs every step. @returns those that failed */
+export async function runSteps(steps: readonly Step[]): Promise<readonly FailedStep[]> {
+  const failed: FailedStep[] = [];
   for (const { name, run } of steps) {
     try {
       await run();
     } catch (error) {
       log.error("schedule.step_failed", { step: name, ...errorFields(error) });
-      errors.push(error);
+      failed.push({ step: name, error });
     }
   }
-  if (errors.length > 0) throw new AggregateError(errors, `${errors.length} of ${steps.length} steps failed`);
+  return failed;
+}
+
+/** @throws AggregateError of what the steps threw, so that the invocation is recorded as failed */
+export function expectSuccess(failed: readonly FailedStep[]): void {
+  if (failed.length === 0) return;
+  throw new AggregateError(
+    failed.map(({ error }) => error),
+    `steps failed: ${failed.map(({ step }) => step).join(", ")}`,
+  );
 }

@@ -4,6 +4,7 @@ import { getTableConfig, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import { describe, expect, it } from "vitest";
 import { flight, TestArchiver, useStorage } from "../test/archiver.ts";
 import { COUNT, PICK } from "./archive/store.ts";
+import * as background from "./background/schema.ts";
 import * as hot from "./buffer/schema.ts";
 import * as deadLetters from "./deadletters/schema.ts";
 import * as erasure from "./erasure/schema.ts";
@@ -17,7 +18,9 @@ import { GENERIC_FINGERPRINT } from "./tables/index.ts";
 useStorage();
 
 const TABLES: readonly SQLiteTable[] = [
-  ...[hot, deadLetters, erasure, ingest, integrity, retention].flatMap((tables) => Object.values(tables)),
+  ...[background, hot, deadLetters, erasure, ingest, integrity, retention].flatMap((tables) =>
+    Object.values(tables),
+  ),
   archivedFiles,
   blockIndexes,
   leases,

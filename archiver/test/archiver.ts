@@ -12,16 +12,20 @@ import {
 import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeEach } from "vitest";
 import { archiveRun, DEFAULT_BOUNDS, type RunBounds } from "../src/archive/index.ts";
-import { consume } from "../src/buffer/index.ts";
+import { consumeInLanes, takeOrder } from "../src/background/index.ts";
 import type {
   ArchiveRunResult,
   ArchiverApi,
+  BackgroundApi,
+  BackgroundOrder,
+  BackgroundTally,
   IngestRequest,
   IngestResult,
   Page,
   ReadRequest,
   ReadResult,
 } from "../src/contract.ts";
+import type { Env } from "../src/env.generated.ts";
 import { ingest } from "../src/ingest/index.ts";
 import type { ArchiveBindings } from "../src/manifest/index.ts";
 import { DEFAULT_READ_BOUNDS, read, type ReadBounds } from "../src/read/index.ts";
@@ -88,6 +92,7 @@ export interface Overrides {
   readonly bucket?: R2Bucket;
   readonly registry?: SchemaRegistry;
   readonly sendBatch?: Queue<Uint8Array>["sendBatch"];
+  readonly canary?: BackgroundApi;
 }
 
 export class TestArchiver {
@@ -146,12 +151,22 @@ export class TestArchiver {
       messages.map((message) => ({ ...message, timestamp: this.now })),
     );
     const context = createExecutionContext();
-    await consume(batch, { ...this.bindings, deadLetters: this.#queue(this.dead) });
+    const deadLetters = this.#queue(this.dead);
+    await consumeInLanes(batch, { ...this.bindings, deadLetters, canary: this.#overrides.canary });
     const result = await getQueueResult(batch, context);
     return {
       acked: result.explicitAcks,
       retried: result.retryMessages.map(({ msgId }) => msgId),
     };
+  }
+
+  /** Gives the archiver an order about its background work: all of it to the canary, unless told otherwise. */
+  background(order: Partial<BackgroundOrder> = {}): Promise<BackgroundTally> {
+    const whole = { rolloutId: "r1", phase: 1, revision: 1, share: 100, validMs: 60_000, overdueMs: 1_000 };
+    return takeOrder({ ...whole, probe: false, ...order }, "stable", {
+      ...this.bindings,
+      canary: this.#overrides.canary,
+    });
   }
 
   archive(bounds: Partial<RunBounds> = {}): Promise<ArchiveRunResult> {
@@ -249,6 +264,18 @@ export function useStorage(): void {
 export async function countRows(table: string): Promise<number> {
   const row = await env.DB.prepare(`SELECT count(*) AS rows FROM ${table}`).first<{ rows: number }>();
   return row?.rows ?? 0;
+}
+
+/** The Worker's environment. The pool's types mix it with the hub's. */
+export function workerEnv(): Env {
+  const mixed: unknown = env;
+  return mixed as Env;
+}
+
+/** The canary's entrypoint over RPC, as the stable archiver has it, with this Worker's own code behind it. */
+export function backgroundWork(): BackgroundApi {
+  const named: unknown = exports;
+  return (named as { readonly BackgroundWork: BackgroundApi }).BackgroundWork;
 }
 
 /** The entrypoint over RPC, as the hub has it. The pool's types know no named exports. */

@@ -84,6 +84,7 @@ ALTER TABLE `archived_files` ADD `generation` integer DEFAULT 0 NOT NULL;--> sta
 ALTER TABLE `archived_files` ADD `retained_from` integer DEFAULT 9007199254740991 NOT NULL;--> statement-breakpoint
 CREATE INDEX `idx_archived_files_state` ON `archived_files` (`state`,`state_at`);--> statement-breakpoint
 CREATE INDEX `idx_archived_files_retained` ON `archived_files` (`retained_from`);--> statement-breakpoint
+-- strata:allow unbounded-update one row a file of the archive, thousands at most, and the columns are new: nothing reads them yet
 UPDATE `archived_files` SET `state_at` = `created_at`, `retained_from` = `created_at`;
 --> statement-breakpoint
 INSERT INTO `row_spaces` (`table_name`, `first_row`)

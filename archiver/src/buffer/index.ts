@@ -1,3 +1,3 @@
 export { consume, type ConsumeBindings } from "./consume.ts";
-export { bytesOrText, readMessage } from "./read-message.ts";
-export { forgetArchivedMessages } from "./store.ts";
+export { bytesOrText, identify, readMessage } from "./read-message.ts";
+export { findStored, forgetArchivedMessages, type MessageIdentity } from "./store.ts";

@@ -2,7 +2,7 @@
 import { decodeMessage, EnvelopeError, type IngestMessage } from "../message/index.ts";
 import { isDatasetId, isPeriodTag } from "../names.ts";
 import { RecordError, scanRecords, type SchemaRegistry, type TableSchema } from "../tables/index.ts";
-import type { HotRow } from "./store.ts";
+import type { HotRow, MessageIdentity } from "./store.ts";
 
 export type Reading =
   | { readonly kind: "row"; readonly row: HotRow }
@@ -27,6 +27,19 @@ function textOf(body: unknown): string {
     return JSON.stringify(body) ?? String(body);
   } catch {
     return String(body);
+  }
+}
+
+/** Which message a body is; `null` when it has no whole envelope. Cheap: the records are not read. */
+export function identify(body: unknown): MessageIdentity | null {
+  const bytes = bodyBytes(body);
+  if (bytes === null) return null;
+  try {
+    const { id, datasetId, acceptedAt } = decodeMessage(bytes);
+    return { messageId: id, datasetId, acceptedAt };
+  } catch (error) {
+    if (error instanceof EnvelopeError) return null;
+    throw error;
   }
 }
 

@@ -74,6 +74,30 @@ export async function countErased(
   return found?.messages ?? 0;
 }
 
+/** What tells a message from others, and whether an erasure keeps it out. */
+export type MessageIdentity = Pick<HotRow, "messageId" | "datasetId" | "acceptedAt">;
+
+/**
+ * Which of these messages are dealt with: hot, archived, or of a dataset that was
+ * erased after they were accepted. One query with one parameter.
+ * @returns their ids
+ */
+export async function findStored(
+  db: D1Database,
+  messages: readonly MessageIdentity[],
+): Promise<ReadonlySet<string>> {
+  const { results } = await db
+    .prepare(
+      `SELECT value ->> 0 AS id FROM json_each(?1)
+       WHERE EXISTS (SELECT 1 FROM buffer_logs WHERE message_id = value ->> 0)
+          OR EXISTS (SELECT 1 FROM archived_messages WHERE message_id = value ->> 0)
+          OR EXISTS (SELECT 1 FROM erasures WHERE dataset_id = value ->> 1 AND requested_at >= value ->> 2)`,
+    )
+    .bind(JSON.stringify(messages.map((one) => [one.messageId, one.datasetId, one.acceptedAt])))
+    .all<{ id: string }>();
+  return new Set(results.map(({ id }) => id));
+}
+
 /**
  * Forgets archived messages that no queue can deliver any more, at most `limit`
  * of them. A dead letter may be sent back however old it is: what was archived

@@ -5,6 +5,7 @@ export {
   holdsLease,
   type Lease,
   LEASE_TTL_MS,
+  revokeLease,
   withLease,
 } from "./lease.ts";
 export { announceFile, COMMIT_QUERIES, commitChange, guard, jsonChunks, type NewFile } from "./store.ts";

@@ -47,6 +47,17 @@ export async function releaseLease(db: D1Database, lease: Lease): Promise<void> 
   await renewLease(db, lease, 0).run();
 }
 
+/**
+ * Takes the lease away from a holder that is not trusted any more: its fence is
+ * passed, so that nothing that it still does can be committed, and the lease is free.
+ */
+export async function revokeLease(db: D1Database, name: string, holder: string): Promise<void> {
+  await db
+    .prepare("UPDATE leases SET fence = fence + 1, expires_at = 0 WHERE name = ?1 AND holder = ?2")
+    .bind(name, holder)
+    .run();
+}
+
 /** Whether no one else has taken the lease since it was granted. */
 export async function holdsLease(db: D1Database, lease: Lease): Promise<boolean> {
   const row = await db
