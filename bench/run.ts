@@ -7,6 +7,7 @@ import { archive } from "./archive.ts";
 import { blocks } from "./blocks.ts";
 import { cost } from "./cost.ts";
 import { encode } from "./encode.ts";
+import { judge } from "./judge.ts";
 import { levels } from "./levels.ts";
 import { writeReport } from "./lib/document.ts";
 import { describeMachine } from "./lib/machine.ts";
@@ -15,7 +16,7 @@ import { read } from "./read.ts";
 import { size } from "./size.ts";
 import { tenants } from "./tenants.ts";
 
-const BENCHES: readonly Bench[] = [encode, levels, blocks, size, read, tenants, archive, cost];
+const BENCHES: readonly Bench[] = [encode, levels, blocks, size, read, tenants, archive, cost, judge];
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 const write = process.argv.includes("--write");

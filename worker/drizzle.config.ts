@@ -3,6 +3,6 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "sqlite",
-  schema: "./worker/src/*/schema.ts",
+  schema: "./worker/src/**/schema.ts",
   out: "./migrations/hub",
 });

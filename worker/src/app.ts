@@ -15,7 +15,7 @@ import {
 } from "./http/index.ts";
 import { documentRoutes } from "./openapi/index.ts";
 import { recordsRoutes } from "./records/index.ts";
-import { LANE_HEADER, laneRouter, rolloutRoutes, VERSION_HEADER } from "./rollout/index.ts";
+import { LANE_HEADER, laneRouter, NUMBERS_HEADER, rolloutRoutes, VERSION_HEADER } from "./rollout/index.ts";
 
 /** What the hub takes from its surroundings; tests pass their own. */
 export interface HubOptions {
@@ -29,7 +29,7 @@ export function createHub({ clock = systemClock }: HubOptions = {}) {
   app.notFound(answerNotFound);
 
   app.use(requestId());
-  app.use(answerEnvelope(clock, { lane: LANE_HEADER, version: VERSION_HEADER }));
+  app.use(answerEnvelope(clock, { lane: LANE_HEADER, version: VERSION_HEADER, numbers: NUMBERS_HEADER }));
   app.use(laneRouter(clock));
   app.use("/admin/*", requireAdmin());
   app.use(methodNotAllowed({ app, onMethodNotAllowed: answerMethodNotAllowed }));

@@ -14,4 +14,8 @@ export interface Env {
   readonly LANE: string;
   readonly BOOTSTRAP_API_KEY: string;
   readonly ADMIN_TOKEN: string;
+  readonly ROLLOUT_WEBHOOK_KEY?: string;
+  readonly NOTIFY_SLACK_URL?: string;
+  readonly NOTIFY_DISCORD_URL?: string;
+  readonly NOTIFY_WEBHOOK_URL?: string;
 }

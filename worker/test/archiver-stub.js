@@ -169,6 +169,11 @@ export class ArchiveService extends WorkerEntrypoint {
     return { done: choice.all === true ? 2 : choice.ids.length, remaining: 1 };
   }
 
+  /** Does as it is told, and has no background work. */
+  background({ rolloutId, phase, revision }) {
+    return { rolloutId, phase, revision, accepted: true, series: [] };
+  }
+
   stats() {
     return {
       hot: { rows: 0, records: 0, bytes: 0 },

@@ -2,6 +2,7 @@
 import type { HubContext, HubMiddleware } from "./bindings.ts";
 import type { Clock } from "./clock.ts";
 import { log } from "./log.ts";
+import { formatNumbers, reportedNumbers } from "./numbers.ts";
 
 export const REQUEST_ID_HEADER = "x-request-id";
 
@@ -13,10 +14,14 @@ const DEFAULT_HEADERS: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
 };
 
-/** Names of the headers that say which lane and version answered. */
+/** Names of the headers of the lanes. */
 export interface LaneHeaders {
+  /** Which lane answered. */
   readonly lane: string;
+  /** Which version answered. */
   readonly version: string;
+  /** Of a request: the stable lane asks the canary for its numbers. Of the answer: those numbers. */
+  readonly numbers: string;
 }
 
 function complete(c: HubContext, names: LaneHeaders): void {
@@ -25,6 +30,9 @@ function complete(c: HubContext, names: LaneHeaders): void {
   headers.set(REQUEST_ID_HEADER, c.get("requestId"));
   for (const [name, value] of Object.entries(defaults)) {
     if (!headers.has(name)) headers.set(name, value);
+  }
+  if (c.env.LANE === "canary" && c.req.raw.headers.has(names.numbers)) {
+    headers.set(names.numbers, formatNumbers(reportedNumbers(c)));
   }
 }
 

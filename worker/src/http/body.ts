@@ -1,13 +1,23 @@
+/** Bodies of requests: their limit, and reading them. */
 import { bodyLimit } from "hono/body-limit";
-import type { HubMiddleware } from "./bindings.ts";
+import type { HubContext, HubMiddleware } from "./bindings.ts";
 import { ProblemError } from "./problems.ts";
+import { watchStream } from "./stream-watch.ts";
+
+/** The client's doing, or its network's: nothing that speaks against the hub. */
+function brokenOff(cause: unknown): ProblemError {
+  return new ProblemError("upload-broken-off", {
+    detail: "The body ended before it was whole; nothing was done. Send the request again.",
+    cause,
+  });
+}
 
 /**
- * Refuses a body over the limit, also one that does not state its length.
+ * Refuses a body over the limit, also one that does not state its length, which is read for that.
  * @param advice how a client gets by with less
  */
 export function limitBody(maxBytes: number, advice = ""): HubMiddleware {
-  return bodyLimit({
+  const limit = bodyLimit({
     maxSize: maxBytes,
     onError: () => {
       throw new ProblemError("body-too-large", {
@@ -16,6 +26,51 @@ export function limitBody(maxBytes: number, advice = ""): HubMiddleware {
       });
     },
   });
+  return async (c, next) => {
+    let isReading = true;
+    try {
+      return await limit(c, async () => {
+        isReading = false;
+        await next();
+      });
+    } catch (error) {
+      throw isReading && !(error instanceof ProblemError) ? brokenOff(error) : error;
+    }
+  };
+}
+
+/**
+ * The whole body.
+ * @throws ProblemError `upload-broken-off`
+ */
+export async function bytesOf(c: HubContext): Promise<ArrayBuffer> {
+  try {
+    return await c.req.arrayBuffer();
+  } catch (error) {
+    throw brokenOff(error);
+  }
+}
+
+/**
+ * What `read` makes of the body as it arrives.
+ * @throws ProblemError `upload-broken-off`; else what `read` throws
+ */
+export async function readStream<T>(
+  body: ReadableStream<Uint8Array> | null,
+  read: (body: ReadableStream<Uint8Array> | null) => Promise<T>,
+): Promise<T> {
+  if (body === null) return await read(null);
+  const broken: { error?: unknown } = {};
+  const watched = watchStream(body, {
+    onBreak: (error) => {
+      broken.error = error;
+    },
+  });
+  try {
+    return await read(watched);
+  } catch (error) {
+    throw "error" in broken ? brokenOff(broken.error) : error;
+  }
 }
 
 /**

@@ -1,11 +1,13 @@
 export { answerEnvelope, REQUEST_ID_HEADER } from "./answer.ts";
 export type { HubContext, HubEnv, HubMiddleware } from "./bindings.ts";
-export { limitBody, textOf } from "./body.ts";
+export { bytesOf, limitBody, readStream, textOf } from "./body.ts";
 export { DeadlineError, systemClock, within, type Clock } from "./clock.ts";
 export { answerError, answerMethodNotAllowed, answerNotFound } from "./errors.ts";
 export { jsonPointer, zodFaults, type Fault } from "./faults.ts";
-export { errorFields, log } from "./log.ts";
+export { errorFields, log, SECRET_NAMES } from "./log.ts";
+export { MAX_NUMBERS, parseNumbers, reportedNumbers, reportNumber, type ReportedNumbers } from "./numbers.ts";
 export { ProblemError, PROBLEMS, problemType, type ProblemKind } from "./problems.ts";
 export { createRouter, invalid, MAX_LISTED_FAULTS } from "./router.ts";
 export { queryOf } from "./query.ts";
+export { ofLength, statedLength, watchStream } from "./stream-watch.ts";
 export { jsonAnswer, jsonBody, problemAnswers } from "./shapes.ts";

@@ -5,14 +5,24 @@ export type LogLevel = "info" | "warn" | "error";
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-type Secrets = Pick<Env, "ADMIN_TOKEN" | "BOOTSTRAP_API_KEY">;
+/** Of the bindings, those whose values must be in no log. */
+export const SECRET_NAMES = [
+  "ADMIN_TOKEN",
+  "BOOTSTRAP_API_KEY",
+  "ROLLOUT_WEBHOOK_KEY",
+  "NOTIFY_SLACK_URL",
+  "NOTIFY_DISCORD_URL",
+  "NOTIFY_WEBHOOK_URL",
+] as const satisfies readonly (keyof Env)[];
+
+type Secrets = Pick<Env, (typeof SECRET_NAMES)[number]>;
 
 const MASK = "[secret]";
 
 /** The text without any secret of the environment. */
 export function redact(text: string, env: Partial<Secrets>): string {
-  return [env.ADMIN_TOKEN, env.BOOTSTRAP_API_KEY]
-    .flatMap((secret) => (secret ? [secret] : []))
+  return SECRET_NAMES.flatMap((name) => env[name] || [])
+    .toSorted((a, b) => b.length - a.length)
     .reduce((clean, secret) => clean.replaceAll(secret, MASK), text);
 }
 

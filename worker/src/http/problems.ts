@@ -11,6 +11,7 @@ interface ProblemClass {
 
 export const PROBLEMS = {
   "malformed-json": { status: 400, title: "The body is not JSON" },
+  "upload-broken-off": { status: 400, title: "The body broke off" },
   "invalid-lane": { status: 400, title: "There is no such lane" },
   unauthenticated: { status: 401, title: "A valid credential is needed" },
   "lane-forbidden": { status: 403, title: "Only an operator may choose a lane" },
@@ -24,8 +25,13 @@ export const PROBLEMS = {
   "archive-busy": { status: 409, title: "Another run works on the archive" },
   "rollout-active": { status: 409, title: "Another rollout is active" },
   "rollout-not-active": { status: 409, title: "The rollout has ended" },
-  "rollout-phase-backward": { status: 409, title: "Phases only go forward" },
-  "rollout-phase-too-low": { status: 409, title: "The rollout is not in its last phase" },
+  "rollout-wrong-phase": { status: 409, title: "The rollout is not in that phase" },
+  "rollout-failing": { status: 409, title: "The canary fails" },
+  "rollout-needs-approval": { status: 409, title: "The phase needs an approval" },
+  "rollout-not-promoting": { status: 409, title: "The rollout is not at its promotion" },
+  "rollout-not-safe": { status: 409, title: "It is not safe" },
+  "rollout-out-of-order": { status: 409, title: "Something else comes first" },
+  "webhook-key-missing": { status: 409, title: "The hub cannot sign webhooks" },
   "body-too-large": { status: 413, title: "The body is too large" },
   "unsupported-media-type": { status: 415, title: "The body is of a kind that is not taken here" },
   "idempotency-key-reused": { status: 422, title: "The idempotency key came with another request before" },

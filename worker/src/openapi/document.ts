@@ -12,7 +12,9 @@ const INFO = {
     "Takes records, reads them back from hot and cold storage, and carries releases out by phases. " +
     "Every refusal is a problem document (RFC 9457) whose `type` is stable. " +
     "While a release is carried out, any address outside `/admin` may also answer `canary-failed` (502) or " +
-    "`canary-timeout` (504), and refuses a `strata-lane` header that an operator did not send.",
+    "`canary-timeout` (504), and refuses a `strata-lane` header that an operator did not send. " +
+    "`strata-lane` and `strata-version` of an answer say who made it; `strata-fallback` (`error`, `exception` or " +
+    "`overdue`) marks a read that the stable lane has answered because the canary did not.",
 };
 
 const TAGS = [

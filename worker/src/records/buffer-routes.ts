@@ -1,7 +1,7 @@
 /** `POST /buffer`: records as JSON, NDJSON or Avro. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { requireApiKey } from "../auth/index.ts";
-import { createRouter, jsonAnswer, problemAnswers } from "../http/index.ts";
+import { createRouter, jsonAnswer, problemAnswers, reportNumber } from "../http/index.ts";
 import { callArchiver, ingestRefusal } from "./archiver.ts";
 import { MAX_RECORDS_PER_REQUEST } from "./bounds.ts";
 import { AVRO_TYPES, JSON_TYPES, NDJSON_TYPES } from "./media-types.ts";
@@ -85,6 +85,7 @@ export function bufferRoutes() {
     const result = await callArchiver(c.env.ARCHIVER, (archiver) => archiver.ingest(upload));
     if (!result.ok) throw ingestRefusal(result, upload);
     const { accepted, messages, bytes, replayed } = result;
+    reportNumber(c, "records_taken", accepted);
     if (replayed) c.header("idempotency-replayed", "true");
     return c.json({ accepted, messages, bytes } satisfies z.input<typeof BufferAnswerSchema>, 202);
   });

@@ -1,7 +1,7 @@
 /** `GET /read`: a page of records in one of three formats. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { requireApiKey } from "../auth/index.ts";
-import { createRouter, problemAnswers, ProblemError } from "../http/index.ts";
+import { createRouter, problemAnswers, ProblemError, reportNumber } from "../http/index.ts";
 import { callArchiver, readRefusal } from "./archiver.ts";
 import { AVRO_TYPES, JSON_TYPES, NDJSON_TYPES } from "./media-types.ts";
 import { negotiate, READ_TYPES, representationOf, type Representation } from "./negotiate.ts";
@@ -93,6 +93,7 @@ export function readRoutes() {
     if (!result.ok) throw readRefusal(result, table);
     const request = { url: c.req.url, datasetId, table, representation, negotiated: format === undefined };
     if (!result.modified) return notModifiedResponse(result, request);
+    reportNumber(c, "records_read", result.hot + result.cold);
     return c.req.method === "HEAD" ? await pageHead(result, request) : pageResponse(result, request);
   });
 

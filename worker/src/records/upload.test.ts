@@ -174,6 +174,23 @@ describe("POST /buffer with records only", () => {
     }
   });
 
+  it.each(["application/json", "application/x-ndjson", "application/avro"])(
+    "says that the body broke off, with a stated length or without: %s",
+    async (type) => {
+      const { hub, seen } = listening();
+      for (const length of [{}, { "content-length": "100" }]) {
+        const body = new ReadableStream<Uint8Array>({
+          start: (controller) => controller.enqueue(new TextEncoder().encode("{")),
+          pull: (controller) => controller.error(new Error("Network connection lost.")),
+        });
+        const response = await send(hub, type === "application/json" ? "" : TARGET, type, body, length);
+        expect(response.status).toBe(400);
+        expect((await response.json<ProblemDocument>()).type).toBe("urn:strata:problem:upload-broken-off");
+      }
+      expect(seen).toEqual([]);
+    },
+  );
+
   it("says that the lines beside a broken one were not checked", async () => {
     const detailOf = async (body: string) =>
       (await (await send(testHub(), TARGET, "application/x-ndjson", body)).json<ProblemDocument>()).detail;

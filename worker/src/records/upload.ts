@@ -2,10 +2,12 @@
 import type { z } from "@hono/zod-openapi";
 import type { IngestRequest } from "../../../archiver/src/contract.ts";
 import {
+  bytesOf,
   invalid,
   limitBody,
   ProblemError,
   queryOf,
+  readStream,
   textOf,
   zodFaults,
   type Fault,
@@ -124,7 +126,7 @@ const ingestTarget = ({ dataset_id, table, period_tag }: Target, headers: Upload
 });
 
 async function readJson(c: HubContext, faults: UploadFaults): Promise<IngestRequest> {
-  const body = parseJson(textOf(await c.req.arrayBuffer()));
+  const body = parseJson(textOf(await bytesOf(c)));
   const headers = faults.check(BufferHeadersSchema, c.req.header());
   faults.add(strayParameters(queryOf(c)));
   const upload = faults.check(BufferRequestSchema, body);
@@ -143,19 +145,19 @@ async function readRecords(
   const headers = faults.check(BufferHeadersSchema, c.req.header());
   const target = faults.check(UploadTargetSchema, queryOf(c));
   if (format === "ndjson") {
-    const lines = await readNdjson(c.req.raw.body);
+    const lines = await readStream(c.req.raw.body, readNdjson);
     faults.add(lines.faults, lines.faultCount);
     if (lines.faultCount > 0 && lines.records.length > 0) faults.remark = OTHERS_UNCHECKED;
     if (headers === null || target === null || faults.any) throw faults.refusal();
     return { ...ingestTarget(target, headers), records: lines.records };
   }
   if (headers === null || target === null) throw faults.refusal();
-  return { ...ingestTarget(target, headers), container: new Uint8Array(await c.req.arrayBuffer()) };
+  return { ...ingestTarget(target, headers), container: new Uint8Array(await bytesOf(c)) };
 }
 
 /**
  * The request that a body, its query and its headers make up.
- * @throws ProblemError `invalid` with every fault of all three, `malformed-json`, `unsupported-media-type`
+ * @throws ProblemError `invalid` with every fault of all three, `malformed-json`, `unsupported-media-type`, `upload-broken-off`
  */
 export async function readUpload(c: HubContext): Promise<IngestRequest> {
   const format = uploadFormat(c.req.raw.headers);

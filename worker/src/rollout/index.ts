@@ -1,5 +1,4 @@
-export { LANE_HEADER, VERSION_HEADER } from "./contract.ts";
-export { RolloutController } from "./controller.ts";
-export { readView } from "./object.ts";
-export { laneRouter } from "./router.ts";
+export { LANE_HEADER, NUMBERS_HEADER, VERSION_HEADER } from "./contract.ts";
+export { laneRouter } from "./lane/router.ts";
+export { readView, RolloutController } from "./object/index.ts";
 export { rolloutRoutes } from "./routes.ts";

@@ -7,25 +7,34 @@ import {
   limitBody,
   problemAnswers,
   ProblemError,
+  type ProblemKind,
 } from "../http/index.ts";
-import { askObject, obeyed, requireNamespace } from "./commands.ts";
-import { DEFAULT_GATE } from "./gate.ts";
-import { readHistory } from "./history.ts";
+import { actorOf, askObject, obeyed, requireNamespace, requireWebhookKey } from "./commands.ts";
+import { ACTOR_HEADER, type RolloutCommandName } from "./contract.ts";
+import type { OperatorCommand } from "./machine/machine.ts";
+import { metricsText } from "./metrics.ts";
+import { readHistory } from "./object/index.ts";
+import { shownState } from "./shown.ts";
 import {
+  COMMAND_SCHEMAS,
   DEFAULT_HISTORY,
   HistoryQuerySchema,
   HistorySchema,
-  PhaseRequestSchema,
-  PromoteRequestSchema,
-  RollbackRequestSchema,
   RolloutStateSchema,
   StartRequestSchema,
 } from "./shapes.ts";
 
-const MAX_COMMAND_BYTES = 16 * 1024;
+/** A plan of twenty phases with ten webhooks each fits. */
+const MAX_COMMAND_BYTES = 128 * 1024;
 
 const IdParameter = z.object({
   id: z.string().openapi({ param: { name: "id", in: "path" }, description: "`id` of the rollout's state" }),
+});
+const ActorHeader = z.object({
+  [ACTOR_HEADER]: z
+    .string()
+    .optional()
+    .openapi({ description: "Who gives the command; `operator` unless told" }),
 });
 
 const common = { tags: ["rollout"], security: [{ adminToken: [] }] };
@@ -49,6 +58,18 @@ const stateRoute = createRoute({
   responses: { 200: stateAnswer, ...problemAnswers(...READ_PROBLEMS) },
 });
 
+const metricsRoute = createRoute({
+  ...common,
+  method: "get",
+  path: "/admin/rollout/metrics",
+  operationId: "rolloutMetrics",
+  summary: "Where the rollout stands, for Prometheus",
+  responses: {
+    200: { description: "Text exposition format 0.0.4", content: { "text/plain": { schema: z.string() } } },
+    ...problemAnswers(...READ_PROBLEMS),
+  },
+});
+
 const historyRoute = createRoute({
   ...common,
   method: "get",
@@ -67,43 +88,103 @@ const startRoute = createRoute({
   method: "post",
   path: "/admin/rollout/start",
   operationId: "startRollout",
-  summary: "Begin a rollout, at 0 %",
-  request: { body: jsonBody(StartRequestSchema) },
+  summary: "Open a rollout, at 0 %",
+  request: { headers: ActorHeader, body: jsonBody(StartRequestSchema) },
   responses: {
     201: stateAnswer,
-    ...problemAnswers(...READ_PROBLEMS, ...BODY_PROBLEMS, "rollout-active"),
+    ...problemAnswers(
+      ...READ_PROBLEMS,
+      ...BODY_PROBLEMS,
+      "rollout-active",
+      "rollout-wrong-phase",
+      "webhook-key-missing",
+    ),
   },
 });
 
-const phaseRoute = createRoute({
-  ...common,
-  method: "post",
-  path: "/admin/rollout/{id}/phase",
-  operationId: "setRolloutPhase",
-  summary: "Go forward to a phase",
-  request: { params: IdParameter, body: jsonBody(PhaseRequestSchema) },
-  responses: { 200: stateAnswer, ...problemAnswers(...COMMAND_PROBLEMS, "rollout-phase-backward") },
-});
+interface CommandRoute {
+  readonly operationId: string;
+  readonly summary: string;
+  /** Beside those that every command has. */
+  readonly problems: readonly ProblemKind[];
+}
 
-const promoteRoute = createRoute({
-  ...common,
-  method: "post",
-  path: "/admin/rollout/{id}/promote",
-  operationId: "promoteRollout",
-  summary: "End a rollout well: the hub now runs the same bundle",
-  request: { params: IdParameter, body: jsonBody(PromoteRequestSchema) },
-  responses: { 200: stateAnswer, ...problemAnswers(...COMMAND_PROBLEMS, "rollout-phase-too-low") },
-});
+const COMMAND_ROUTES: Readonly<Record<RolloutCommandName, CommandRoute>> = {
+  begin: {
+    operationId: "beginRollout",
+    summary: "The release was checked: go to phase 1, or to what stands before it",
+    problems: ["rollout-needs-approval", "rollout-not-safe", "rollout-out-of-order"],
+  },
+  "go-on": {
+    operationId: "goOnWithRollout",
+    summary: "Set the phase to stop at, and go on to it",
+    problems: ["rollout-wrong-phase", "rollout-needs-approval", "rollout-not-safe", "rollout-out-of-order"],
+  },
+  promote: {
+    operationId: "promoteRolloutPhase",
+    summary: "End a phase before its time; never one that fails",
+    problems: [
+      "rollout-wrong-phase",
+      "rollout-failing",
+      "rollout-needs-approval",
+      "rollout-not-safe",
+      "rollout-out-of-order",
+    ],
+  },
+  hold: {
+    operationId: "holdRollout",
+    summary: "Stay in the phase",
+    problems: ["rollout-wrong-phase", "rollout-not-safe", "rollout-out-of-order"],
+  },
+  resume: {
+    operationId: "resumeRollout",
+    summary: "Go on after a pause, or with force after a freeze",
+    problems: ["rollout-wrong-phase", "rollout-needs-approval", "rollout-not-safe", "rollout-out-of-order"],
+  },
+  approve: {
+    operationId: "approveRolloutPhase",
+    summary: "Let the rollout enter a phase",
+    problems: ["rollout-wrong-phase", "rollout-not-safe", "rollout-out-of-order"],
+  },
+  rollback: {
+    operationId: "rollBackRollout",
+    summary: "Take the canary back to 0 % at once",
+    problems: ["rollout-wrong-phase", "rollout-not-safe"],
+  },
+  promoting: {
+    operationId: "promotingRollout",
+    summary: "Say that a script is about to get the release",
+    problems: ["rollout-not-promoting", "rollout-out-of-order"],
+  },
+  complete: {
+    operationId: "completeRollout",
+    summary: "End a rollout well: the scripts carry the release",
+    problems: ["rollout-not-promoting", "rollout-out-of-order"],
+  },
+  returned: {
+    operationId: "returnedRollout",
+    summary: "Say that a script has its former version again",
+    problems: ["rollout-out-of-order"],
+  },
+};
 
-const rollbackRoute = createRoute({
-  ...common,
-  method: "post",
-  path: "/admin/rollout/{id}/rollback",
-  operationId: "rollBackRollout",
-  summary: "Take the canary back to 0 % at once",
-  request: { params: IdParameter, body: jsonBody(RollbackRequestSchema) },
-  responses: { 200: stateAnswer, ...problemAnswers(...COMMAND_PROBLEMS) },
-});
+const COMMAND_NAMES = Object.keys(COMMAND_SCHEMAS).filter(
+  (name): name is RolloutCommandName => name in COMMAND_ROUTES,
+);
+
+/** A route of its own for every command, so that each has its body and its problems documented. */
+function commandRoute(name: RolloutCommandName) {
+  const { operationId, summary, problems } = COMMAND_ROUTES[name];
+  return createRoute({
+    ...common,
+    method: "post",
+    path: `/admin/rollout/{id}/${name}`,
+    operationId,
+    summary,
+    request: { params: IdParameter, headers: ActorHeader, body: jsonBody(COMMAND_SCHEMAS[name]) },
+    responses: { 200: stateAnswer, ...problemAnswers(...COMMAND_PROBLEMS, ...problems) },
+  });
+}
 
 /** Operations of the rollout; the admin guard stands before them. */
 export function rolloutRoutes() {
@@ -115,12 +196,19 @@ export function rolloutRoutes() {
     await next();
   });
 
-  router.openapi(stateRoute, async (c) => c.json(await askObject(c.env, (object) => object.state()), 200));
+  router.openapi(stateRoute, async (c) =>
+    c.json(shownState(await askObject(c.env, (object) => object.state())), 200),
+  );
+
+  router.openapi(metricsRoute, async (c) =>
+    c.text(metricsText(await askObject(c.env, (object) => object.state())), 200),
+  );
 
   router.openapi(historyRoute, async (c) => {
-    const { limit } = c.req.valid("query");
+    const { limit, rollout } = c.req.valid("query");
     try {
-      return c.json({ transitions: await readHistory(c.env.DB, limit ?? DEFAULT_HISTORY) }, 200);
+      const transitions = await readHistory(c.env.DB, limit ?? DEFAULT_HISTORY, rollout ?? null);
+      return c.json({ transitions }, 200);
     } catch (cause) {
       const detail = "The database did not answer. `GET /admin/rollout` holds the newest transitions.";
       throw new ProblemError("history-unavailable", { detail, headers: { "retry-after": "5" }, cause });
@@ -128,37 +216,22 @@ export function rolloutRoutes() {
   });
 
   router.openapi(startRoute, async (c) => {
-    const { release, gate } = c.req.valid("json");
-    const settings = {
-      maxErrorShare: gate?.maxErrorShare ?? DEFAULT_GATE.maxErrorShare,
-      minSample: gate?.minSample ?? DEFAULT_GATE.minSample,
-    };
-    return c.json(
-      obeyed(await askObject(c.env, async (object) => await object.start({ release, gate: settings }))),
-      201,
-    );
+    const request = c.req.valid("json");
+    const by = actorOf(c);
+    requireWebhookKey(c.env, request.plan);
+    const outcome = await askObject(c.env, async (object) => await object.start(request, by));
+    return c.json(shownState(obeyed(outcome)), 201);
   });
 
-  router.openapi(phaseRoute, async (c) => {
-    const { phase } = c.req.valid("json");
-    const { id } = c.req.valid("param");
-    return c.json(obeyed(await askObject(c.env, async (object) => await object.setPhase(id, phase))), 200);
-  });
-
-  router.openapi(promoteRoute, async (c) => {
-    const { hubVersion } = c.req.valid("json");
-    const { id } = c.req.valid("param");
-    return c.json(
-      obeyed(await askObject(c.env, async (object) => await object.promote(id, hubVersion))),
-      200,
-    );
-  });
-
-  router.openapi(rollbackRoute, async (c) => {
-    const { reason } = c.req.valid("json");
-    const { id } = c.req.valid("param");
-    return c.json(obeyed(await askObject(c.env, async (object) => await object.rollback(id, reason))), 200);
-  });
+  for (const name of COMMAND_NAMES) {
+    router.openapi(commandRoute(name), async (c) => {
+      const { id } = c.req.valid("param");
+      // The body was read with the schema of this very command.
+      const command = { ...c.req.valid("json"), kind: name, id, by: actorOf(c) } as OperatorCommand;
+      const outcome = await askObject(c.env, async (object) => await object.command(command));
+      return c.json(shownState(obeyed(outcome)), 200);
+    });
+  }
 
   return router;
 }
