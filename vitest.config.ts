@@ -8,7 +8,7 @@ const root = import.meta.dirname;
 const configs = await writeConfigs(root, "test", topology("local"), placeholderIds());
 const TEST_SECRETS = { BOOTSTRAP_API_KEY: "test-api-key", ADMIN_TOKEN: "test-admin-token" };
 
-/** Service bindings of the hub under test. */
+/** Service bindings of the Workers under test. */
 const stub = (name: string, scriptPath: string) => ({
   name,
   modules: true,
@@ -62,6 +62,7 @@ export default defineConfig({
                 ADMIN_TOKEN: TEST_SECRETS.ADMIN_TOKEN,
                 TEST_MIGRATIONS: await readD1Migrations(path.join(root, "migrations/archive")),
               },
+              workers: [stub(workers["archiver-canary"].name, "archiver/test/canary-stub.js")],
             },
           }),
         ],

@@ -22,7 +22,7 @@ import { startTestCloud, type TestCloud } from "./test/cloud.ts";
 import { defaultSettings, topology, type Environment, type Topology } from "./topology.ts";
 
 const run = promisify(execFile);
-const RESOURCES = 16;
+const RESOURCES = 17;
 /** The engine counts the stack itself, too. */
 const COUNTED = RESOURCES + 1;
 

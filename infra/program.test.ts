@@ -136,6 +136,7 @@ describe.each(ENVIRONMENTS)("the program for %s", (environment) => {
       "worker-hub": shell("hub"),
       "worker-hub-canary": shell("hub-canary"),
       "worker-archiver": shell("archiver"),
+      "worker-archiver-canary": shell("archiver-canary"),
     });
   });
 
@@ -156,7 +157,7 @@ describe.each(ENVIRONMENTS)("the program for %s", (environment) => {
 
   test(`${stack.protect ? "protects" : "does not protect"} databases, buckets and Workers`, () => {
     const holders = resources.filter(({ type }) => type === D1 || type === R2 || type === WORKER);
-    expect(holders).toHaveLength(8);
+    expect(holders).toHaveLength(9);
     expect(holders.map(({ name, protect }) => [name, protect])).toEqual(
       holders.map(({ name }) => [name, stack.protect]),
     );
@@ -174,7 +175,7 @@ describe.each(ENVIRONMENTS)("the program for %s", (environment) => {
 
   test("ignores on Workers, and on nothing else, the fields that wrangler changes", () => {
     const ignoring = resources.filter(({ ignoreChanges }) => ignoreChanges.length > 0);
-    expect(ignoring.map(({ type }) => type)).toEqual([WORKER, WORKER, WORKER]);
+    expect(ignoring.map(({ type }) => type)).toEqual([WORKER, WORKER, WORKER, WORKER]);
     for (const { ignoreChanges } of ignoring) {
       expect(ignoreChanges.toSorted()).toEqual([
         "logpush",
@@ -204,6 +205,10 @@ describe.each(ENVIRONMENTS)("the program for %s", (environment) => {
         hub: { id: "worker-hub-id", name: `strata-hub${stack.suffix}` },
         "hub-canary": { id: "worker-hub-canary-id", name: `strata-hub-canary${stack.suffix}` },
         archiver: { id: "worker-archiver-id", name: `strata-archiver${stack.suffix}` },
+        "archiver-canary": {
+          id: "worker-archiver-canary-id",
+          name: `strata-archiver-canary${stack.suffix}`,
+        },
       },
       settings: defaultSettings(environment),
     });

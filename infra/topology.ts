@@ -7,7 +7,8 @@
 export const ENVIRONMENTS = ["local", "staging", "production"] as const;
 export type Environment = (typeof ENVIRONMENTS)[number];
 
-export const WORKER_KEYS = ["archiver", "hub-canary", "hub"] as const;
+/** In the order of their first release: each binds only what stands before it. */
+export const WORKER_KEYS = ["archiver-canary", "archiver", "hub-canary", "hub"] as const;
 export type WorkerKey = (typeof WORKER_KEYS)[number];
 
 export const KV_KEYS = ["cache", "snapshots"] as const;
@@ -112,6 +113,8 @@ export interface Worker {
   readonly vars: Readonly<Record<string, string>>;
   /** Names of the secrets that the Worker needs to run. */
   readonly secrets: readonly string[];
+  /** Names of secrets that it can do without; a release writes those that are known. */
+  readonly optionalSecrets: readonly string[];
   readonly consumers: readonly QueueConsumer[];
   readonly durableObjectMigrations: readonly DurableObjectMigration[];
   readonly crons: readonly string[];
@@ -179,6 +182,16 @@ export function defaultSettings(environment: Environment): StackSettings {
   return DEFAULTS[environment];
 }
 
+/** A value for each Worker. */
+export function byWorker<T>(value: (key: WorkerKey) => T): Readonly<Record<WorkerKey, T>> {
+  return {
+    "archiver-canary": value("archiver-canary"),
+    archiver: value("archiver"),
+    "hub-canary": value("hub-canary"),
+    hub: value("hub"),
+  };
+}
+
 /** `strata-<thing>[-<env>]`; production has no suffix. */
 export function resourceName(thing: string, environment: Environment): string {
   return environment === "production" ? `strata-${thing}` : `strata-${thing}-${environment}`;
@@ -196,25 +209,58 @@ function expireAfter(days: number): LifecycleRule {
   return { id: `expire-${days}d`, kind: "expire", afterSeconds: days * DAY_SECONDS };
 }
 
-function hubBindings(): readonly Binding[] {
+function hubBindings(archiver: WorkerKey): readonly Binding[] {
   return [
     { kind: "kv", name: "CACHE", namespace: "cache" },
     { kind: "kv", name: "SNAPSHOTS", namespace: "snapshots" },
     { kind: "d1", name: "DB", database: "hub" },
     { kind: "r2", name: "MEDIA", bucket: "media" },
-    { kind: "service", name: "ARCHIVER", worker: "archiver", entrypoint: "ArchiveService" },
+    { kind: "service", name: "ARCHIVER", worker: archiver, entrypoint: "ArchiveService" },
     { kind: "version-metadata", name: "VERSION" },
   ];
 }
 
 const HUB_SECRETS = ["BOOTSTRAP_API_KEY", "ADMIN_TOKEN"] as const;
 
+/** Where the rollout tells what it does, and the key with which it signs webhooks. */
+const ROLLOUT_SECRETS = [
+  "ROLLOUT_WEBHOOK_KEY",
+  "NOTIFY_SLACK_URL",
+  "NOTIFY_DISCORD_URL",
+  "NOTIFY_WEBHOOK_URL",
+] as const;
+
+function archiverBindings(): readonly Binding[] {
+  return [
+    { kind: "d1", name: "DB", database: "archive" },
+    { kind: "r2", name: "COLD", bucket: "cold" },
+    { kind: "queue", name: "INGEST", queue: "ingest" },
+    { kind: "queue", name: "DEAD_LETTERS", queue: "ingest-dlq" },
+    { kind: "version-metadata", name: "VERSION" },
+  ];
+}
+
+function archiverVars(environment: Environment, settings: StackSettings, lane: string): Worker["vars"] {
+  return {
+    ENVIRONMENT: environment,
+    LANE: lane,
+    COLD_EXPIRY_DAYS: String(settings.coldExpiryDays ?? "never"),
+    HOT_WINDOW_SECONDS: String(settings.hotWindowSeconds),
+    ARCHIVE_BLOCK_BYTES: String(settings.archiveBlockBytes),
+    ARCHIVE_FILE_BYTES: String(settings.archiveFileBytes),
+    ARCHIVE_CODEC: settings.archiveCodec,
+    GENERIC_TABLES: settings.genericTables,
+  };
+}
+
 /**
  * The topology of one environment.
  *
- * The canary is the hub's own bundle under a second script name. It has no
- * rollout object and no canary of its own: the stable hub decides who is sent
- * to it, measures what it answers and takes the traffic back.
+ * Each Worker has a canary: a second script with the same bindings, but no
+ * triggers and no canary of its own. The stable hub decides who is sent to the
+ * hub's canary, measures what it answers and takes the traffic back; the stable
+ * archiver hands queue messages and crons to the archiver's. The two canaries
+ * call each other, so that a release of both is met as a whole.
  */
 export function topology(
   environment: Environment,
@@ -257,26 +303,28 @@ export function topology(
     },
     queues: { ingest: queue("ingest"), "ingest-dlq": queue("ingest-dlq") },
     workers: {
+      "archiver-canary": {
+        name: name("archiver-canary"),
+        main: "archiver/src/index.ts",
+        bindings: archiverBindings(),
+        vars: archiverVars(environment, settings, "canary"),
+        secrets: ["ADMIN_TOKEN"],
+        optionalSecrets: [],
+        consumers: [],
+        durableObjectMigrations: [],
+        crons: [],
+        workersDev: environment === "local",
+      },
       archiver: {
         name: name("archiver"),
         main: "archiver/src/index.ts",
         bindings: [
-          { kind: "d1", name: "DB", database: "archive" },
-          { kind: "r2", name: "COLD", bucket: "cold" },
-          { kind: "queue", name: "INGEST", queue: "ingest" },
-          { kind: "queue", name: "DEAD_LETTERS", queue: "ingest-dlq" },
-          { kind: "version-metadata", name: "VERSION" },
+          ...archiverBindings(),
+          { kind: "service", name: "CANARY", worker: "archiver-canary", entrypoint: "BackgroundWork" },
         ],
-        vars: {
-          ENVIRONMENT: environment,
-          COLD_EXPIRY_DAYS: String(settings.coldExpiryDays ?? "never"),
-          HOT_WINDOW_SECONDS: String(settings.hotWindowSeconds),
-          ARCHIVE_BLOCK_BYTES: String(settings.archiveBlockBytes),
-          ARCHIVE_FILE_BYTES: String(settings.archiveFileBytes),
-          ARCHIVE_CODEC: settings.archiveCodec,
-          GENERIC_TABLES: settings.genericTables,
-        },
+        vars: archiverVars(environment, settings, "stable"),
         secrets: ["ADMIN_TOKEN"],
+        optionalSecrets: [],
         consumers: [
           {
             queue: "ingest",
@@ -301,9 +349,10 @@ export function topology(
       "hub-canary": {
         name: name("hub-canary"),
         main: "worker/src/index.ts",
-        bindings: hubBindings(),
+        bindings: hubBindings("archiver-canary"),
         vars: { ENVIRONMENT: environment, LANE: "canary" },
         secrets: HUB_SECRETS,
+        optionalSecrets: [],
         consumers: [],
         durableObjectMigrations: [],
         crons: [],
@@ -313,12 +362,13 @@ export function topology(
         name: name("hub"),
         main: "worker/src/index.ts",
         bindings: [
-          ...hubBindings(),
+          ...hubBindings("archiver"),
           { kind: "service", name: "CANARY", worker: "hub-canary" },
           { kind: "durable-object", name: "ROLLOUT", className: "RolloutController" },
         ],
         vars: { ENVIRONMENT: environment, LANE: "stable" },
         secrets: HUB_SECRETS,
+        optionalSecrets: ROLLOUT_SECRETS,
         consumers: [],
         durableObjectMigrations: [{ tag: "v1", newSqliteClasses: ["RolloutController"] }],
         crons: [],

@@ -8,7 +8,7 @@ import avsc from "avsc";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { readFile as readOcf, writeFile as writeOcf } from "../archiver/src/ocf/index.ts";
-import { defaultSettings } from "../infra/topology.ts";
+import { byWorker, defaultSettings } from "../infra/topology.ts";
 import { openArchive } from "./lib/archive/client.ts";
 import { inspectLocal } from "./lib/archive/inspect.ts";
 import type { Operator } from "./lib/archive/operator.ts";
@@ -18,10 +18,11 @@ import { EXIT } from "./lib/exit.ts";
 import { writeJson } from "./lib/json-file.ts";
 import { localSecrets, writeLocalCloud } from "./lib/local-state.ts";
 import { localStackDirectory, provisionLocal } from "./lib/provision.ts";
-import { releaseArchiver, releaseCanary, releaseHub } from "./lib/release.ts";
+import { release } from "./lib/release/release.ts";
 import { configDirectory, placeholderIds } from "./lib/render.ts";
 import { FakeHub, problem } from "./lib/test/fake-hub.ts";
 import { LocalRun, runScript, type Ended } from "./lib/test/local-run.ts";
+import { planText, UNJUDGED } from "./lib/test/plans.ts";
 import { temporaryDirectory } from "./lib/test/temporary.ts";
 import { compareRecords } from "./rehearsal/compare.ts";
 import { loadFlights, type Upload } from "./rehearsal/datasets.ts";
@@ -50,7 +51,7 @@ async function environmentOf(hub: FakeHub): Promise<string> {
     apiUrl: `${hub.url}/client/v4`,
     accountId: ids.accountId,
     apiToken: "api-token",
-    urls: { hub: hub.url, "hub-canary": hub.url, archiver: hub.url },
+    urls: byWorker(() => hub.url),
     pid: process.pid,
   });
   await writeJson(path.join(localStackDirectory(directory), "outputs.json"), {
@@ -60,7 +61,7 @@ async function environmentOf(hub: FakeHub): Promise<string> {
       ...ids,
       r2: { media: "media", cold: "cold", backups: "backups" },
       queues: { ingest: named, "ingest-dlq": named },
-      workers: { archiver: named, "hub-canary": named, hub: named },
+      workers: byWorker(() => named),
       settings: defaultSettings("local"),
     },
   });
@@ -245,8 +246,7 @@ describe("on a local cloud", () => {
   beforeAll(async () => {
     local = await LocalRun.start();
     const { context } = local;
-    await Promise.all([releaseArchiver(context), releaseCanary(context)]);
-    await releaseHub(context);
+    await release(context, "all");
     const { clock, signal } = context;
     operator = { archive: await openArchive(context, () => {}), clock, signal, tell: () => {} };
     client = new HubClient((await context.url("hub")) ?? "", context.secrets["BOOTSTRAP_API_KEY"] ?? "");
@@ -390,7 +390,9 @@ describe("on a local cloud", () => {
   it("a hot window that the stack sets keeps records in D1 once the archiver is released with it", async () => {
     const settings = { ...defaultSettings("local"), hotWindowSeconds: 3_600 };
     await provisionLocal({ ...local.stack, engine: "find", settings });
-    expect((await local.script("release", ["archiver"])).exitCode).toBe(EXIT.ok);
+    const plan = path.join(local.directory, "unjudged.plan.ts");
+    await writeFile(plan, planText(UNJUDGED));
+    expect((await local.script("release", ["archiver", "--plan", plan])).exitCode).toBe(EXIT.ok);
     const { datasetId, table, records } = first();
     expect(await archive([{ datasetId, table, records: records.slice(0, 5) }])).toBe(0);
     expect((await operator.archive.stats()).hot.records).toBe(5);

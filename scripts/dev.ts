@@ -5,7 +5,7 @@ import pc from "picocolors";
 import { CliError, EXIT, messageOf } from "./lib/exit.ts";
 import { hintsOf } from "./lib/environment.ts";
 import { stateDirectory } from "./lib/local-state.ts";
-import { numberFlag } from "./lib/program.ts";
+import { numberFlag, withEnvironment } from "./lib/program.ts";
 import { humanProgress } from "./lib/progress.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -30,7 +30,8 @@ const tell = (line: string): void => {
 
 function tellError(error: unknown): void {
   tell(`${pc.red("✖")} ${messageOf(error)}`);
-  if (error instanceof CliError) for (const hint of hintsOf(error, "local")) tell(`  ${hint}`);
+  if (!(error instanceof CliError)) return;
+  for (const hint of hintsOf(error, "local")) tell(`  ${withEnvironment(hint, "local")}`);
 }
 
 const stop = new AbortController();

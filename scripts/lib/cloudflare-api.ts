@@ -3,6 +3,7 @@
  * ids in, validated values out. Changes of code go through wrangler.
  */
 import { z } from "zod";
+import { bindingSchema, bindingTarget, targetPath, type VersionBinding } from "./binding-targets.ts";
 import { CliError, EXIT, messageOf } from "./exit.ts";
 
 export interface CloudflareAccount {
@@ -35,6 +36,13 @@ export interface ScriptVersion {
   readonly message: string | null;
 }
 
+/** What a version is made of. */
+export interface VersionDetail {
+  /** Tag of the last Durable Object migration that had been applied when it was uploaded. */
+  readonly migrationTag: string | null;
+  readonly bindings: readonly VersionBinding[];
+}
+
 /** Rows of one statement. */
 export type Rows = readonly Readonly<Record<string, unknown>>[];
 
@@ -51,6 +59,10 @@ export interface CloudflareApi {
   deployments(script: string): Promise<readonly Deployment[]>;
   /** Deployable versions, newest first; empty when the script does not exist or has no code. */
   versions(script: string): Promise<readonly ScriptVersion[]>;
+  /** `null` when the script has no such version. */
+  versionDetail(script: string, versionId: string): Promise<VersionDetail | null>;
+  /** One sentence for each binding whose target does not exist any more. */
+  missingBindings(bindings: readonly VersionBinding[]): Promise<readonly string[]>;
   /** Tag of the last Durable Object migration that the script has applied. */
   migrationTag(script: string): Promise<string | null>;
   secretNames(script: string): Promise<readonly string[]>;
@@ -59,6 +71,20 @@ export interface CloudflareApi {
   queueConsumers(queueName: string): Promise<readonly QueueConsumer[]>;
   /** @throws {D1QueryError} in SQLite's words */
   queryD1(databaseId: string, sql: string): Promise<Rows>;
+  /**
+   * Time Travel: where a database stands now.
+   * @throws {BookmarkUnavailable} in the API's words, where it gives none
+   */
+  timeTravelBookmark(databaseId: string): Promise<string>;
+  /** Time Travel: takes a database, all of it, back to a bookmark. */
+  restoreBookmark(databaseId: string, bookmark: string): Promise<Restored>;
+}
+
+export interface Restored {
+  /** Where the database stands now. */
+  readonly bookmark: string | null;
+  /** Where it stood before: what undoes the restore. */
+  readonly previousBookmark: string | null;
 }
 
 /** A statement that D1 refused. */
@@ -66,12 +92,18 @@ export class D1QueryError extends Error {
   override readonly name = "D1QueryError";
 }
 
+/** A database that has no Time Travel, or none at the moment. */
+export class BookmarkUnavailable extends Error {
+  override readonly name = "BookmarkUnavailable";
+}
+
 const TIMEOUT_MS = 30_000;
 const MAX_RETRIES = 2;
-/** Worker not found, in the two codes that the API uses for it. */
-const SCRIPT_NOT_FOUND = new Set([10_007, 10_090]);
+/** Worker not found, in the two codes that the API uses for it, and version not found. */
+const SCRIPT_NOT_FOUND = new Set([10_007, 10_090, 10_222]);
 const NO_SUBDOMAIN = 10_063;
 const SQL_ERROR = 7_500;
+const DATABASE_NOT_FOUND = 7_404;
 
 const annotations = z
   .object({ "workers/tag": z.string().optional(), "workers/message": z.string().optional() })
@@ -99,6 +131,13 @@ const versionsSchema = z.object({
   ),
 });
 
+const versionSchema = z.object({
+  resources: z.object({
+    bindings: z.array(bindingSchema).optional(),
+    script_runtime: z.object({ migration_tag: z.string().nullish() }).optional(),
+  }),
+});
+
 const serviceSchema = z.object({
   default_environment: z.object({ script: z.object({ migration_tag: z.string().nullish() }) }),
 });
@@ -107,6 +146,11 @@ const secretsSchema = z.array(z.object({ name: z.string() }));
 const statementsSchema = z.array(
   z.object({ results: z.array(z.record(z.string(), z.unknown())).optional() }),
 );
+const bookmarkSchema = z.object({ bookmark: z.string().nullish() });
+const restoredSchema = z.object({
+  bookmark: z.string().nullish(),
+  previous_bookmark: z.string().nullish(),
+});
 const queuesSchema = z.array(
   z.object({
     queue_name: z.string(),
@@ -141,7 +185,7 @@ const faultSchema = z.object({
   errors: z.array(z.object({ code: z.number(), message: z.string() })).optional(),
 });
 
-function apiFault(error: unknown): ApiFault | null {
+export function apiFault(error: unknown): ApiFault | null {
   const parsed = faultSchema.safeParse(error);
   if (!parsed.success) return null;
   const { status, errors = [] } = parsed.data;
@@ -228,6 +272,17 @@ export async function openCloudflareApi(account: CloudflareAccount): Promise<Clo
     });
   };
 
+  /** A queue is listed by name; everything else answers 404 when it is gone. */
+  const targetExists = async (path: string): Promise<boolean> => {
+    try {
+      const answer = z.object({ result: z.unknown() }).parse(await client.get(`${base}${path}`));
+      return !Array.isArray(answer.result) || answer.result.length > 0;
+    } catch (error) {
+      if (apiFault(error)?.status === 404) return false;
+      throw apiError(error, account, `GET ${path}`);
+    }
+  };
+
   return {
     deployments: async (script) => {
       const path = `/workers/scripts/${script}/deployments`;
@@ -253,6 +308,28 @@ export async function openCloudflareApi(account: CloudflareAccount): Promise<Clo
         message: item.annotations?.["workers/message"] ?? null,
       }));
       return versions.sort((a, b) => b.number - a.number);
+    },
+    versionDetail: async (script, versionId) => {
+      const detail = await get(
+        `/workers/scripts/${script}/versions/${versionId}`,
+        versionSchema.nullable(),
+        null,
+      );
+      if (detail === null) return null;
+      return {
+        migrationTag: detail.resources.script_runtime?.migration_tag ?? null,
+        bindings: (detail.resources.bindings ?? []).map(bindingTarget),
+      };
+    },
+    missingBindings: async (bindings) => {
+      const gone = await Promise.all(
+        bindings.map(async (binding) => {
+          const path = targetPath(binding);
+          if (path === null || (await targetExists(path))) return [];
+          return [`its binding ${binding.name} leads to a ${binding.type} that is gone: ${binding.target}`];
+        }),
+      );
+      return gone.flat();
     },
     migrationTag: async (script) => {
       const absent = { default_environment: { script: { migration_tag: null } } };
@@ -290,6 +367,33 @@ export async function openCloudflareApi(account: CloudflareAccount): Promise<Clo
         throw apiError(error, account, `POST ${path}`);
       }
       return unwrap(answer, statementsSchema, `POST ${path}`).flatMap(({ results }) => results ?? []);
+    },
+    timeTravelBookmark: async (databaseId) => {
+      const path = `/d1/database/${databaseId}/time_travel/bookmark`;
+      let answer: unknown;
+      try {
+        answer = await client.get(`${base}${path}`);
+      } catch (error) {
+        const fault = apiFault(error);
+        const elsewhere = fault === null || fault.status === 401 || fault.status === 403;
+        if (elsewhere || fault.codes.includes(DATABASE_NOT_FOUND)) {
+          throw apiError(error, account, `GET ${path}`);
+        }
+        throw new BookmarkUnavailable(fault.message, { cause: error });
+      }
+      const { bookmark } = unwrap(answer, bookmarkSchema, `GET ${path}`);
+      if (bookmark) return bookmark;
+      throw new BookmarkUnavailable("the API answers without one");
+    },
+    restoreBookmark: async (databaseId, bookmark) => {
+      const path = `/d1/database/${databaseId}/time_travel/restore?bookmark=${encodeURIComponent(bookmark)}`;
+      const call = `POST ${path}`;
+      const answer = await unlessAbsent<unknown>(call, () => client.post(`${base}${path}`));
+      const restored = unwrap(answer, restoredSchema, call);
+      return {
+        bookmark: restored.bookmark ?? null,
+        previousBookmark: restored.previous_bookmark ?? null,
+      };
     },
   };
 }

@@ -2,15 +2,15 @@
 import path from "node:path";
 import { startLocalCloud, type LocalCloud } from "@strata/localcloud";
 import { watch, type FSWatcher } from "chokidar";
-import { WORKER_KEYS, type WorkerKey } from "../../infra/topology.ts";
+import { byWorker, type WorkerKey } from "../../infra/topology.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import type { ReleaseContext } from "./environment.ts";
 import { provisionLocalContext } from "./local-context.ts";
 import { openLogFile } from "./log-file.ts";
 import { removeLocalCloud } from "./local-state.ts";
 import { describeTools } from "./provision.ts";
-import type { ReleaseEvent } from "./release-events.ts";
-import { releaseArchiver, releaseHub } from "./release.ts";
+import type { ReleaseEvent } from "./release/events.ts";
+import { release } from "./release/release.ts";
 
 export type DevTarget = "archiver" | "hub";
 
@@ -69,8 +69,23 @@ async function openCloud(options: DevOptions, cloud: LocalCloud): Promise<Releas
 }
 
 async function releaseChanged(context: ReleaseContext, changes: ReadonlySet<DevTarget>): Promise<void> {
-  if (changes.has("archiver")) await releaseArchiver(context);
-  if (changes.has("hub")) await releaseHub(context, { direct: true });
+  const [only] = changes;
+  if (only === undefined) return;
+  await release(context, changes.size > 1 ? "all" : only, { direct: true, allowContract: true });
+}
+
+/**
+ * Releases what is not released yet. Where something serves already, as after a rollout that was
+ * left open, a release that is refused must not take the cloud away: it is what the rollout is closed with.
+ */
+async function releaseFirst(context: ReleaseContext, onError: DevOptions["onError"]): Promise<void> {
+  try {
+    await releaseChanged(context, new Set<DevTarget>(["archiver", "hub"]));
+  } catch (error) {
+    const serving = await context.api.deployments(context.topology.workers.hub.name);
+    if (context.signal.aborted || serving.length === 0) throw error;
+    onError(error);
+  }
 }
 
 /**
@@ -127,7 +142,7 @@ export async function startDev(options: DevOptions): Promise<DevSession> {
   };
   try {
     const context = await openCloud(options, cloud);
-    await releaseChanged(context, new Set<DevTarget>(["archiver", "hub"]));
+    await releaseFirst(context, options.onError);
     const queue = new ChangeQueue<DevTarget>({
       quietMs: QUIET_MS,
       run: async (changes) => {
@@ -135,15 +150,9 @@ export async function startDev(options: DevOptions): Promise<DevSession> {
       },
     });
     const watcher = await watchSources(root, (target) => queue.add(target), options.onError);
-    const urls = await Promise.all(WORKER_KEYS.map(async (key) => [key, await context.url(key)] as const));
-    const urlOf = (wanted: WorkerKey): string => urls.find(([key]) => key === wanted)?.[1] ?? "";
+    const urlOf = (wanted: WorkerKey): string => cloud.scriptUrl(context.topology.workers[wanted].name);
     return {
-      urls: {
-        hub: urlOf("hub"),
-        "hub-canary": urlOf("hub-canary"),
-        archiver: urlOf("archiver"),
-        api: cloud.apiUrl,
-      },
+      urls: { ...byWorker(urlOf), api: cloud.apiUrl },
       logFile,
       apiKey: context.secrets["BOOTSTRAP_API_KEY"] ?? "",
       stop: async () => {

@@ -12,12 +12,18 @@ export function envTypes(): readonly { readonly file: string; readonly text: str
       file: "worker/src/env.generated.ts",
       text: renderEnvType([workers.hub, workers["hub-canary"]], {
         banner: `${BANNER}\nimport type { ArchiverApi } from "../../archiver/src/contract.ts";\n`,
-        serviceTypes: { "archiver#ArchiveService": "ArchiverApi & Fetcher" },
+        serviceTypes: {
+          "archiver#ArchiveService": "ArchiverApi & Fetcher",
+          "archiver-canary#ArchiveService": "ArchiverApi & Fetcher",
+        },
       }),
     },
     {
       file: "archiver/src/env.generated.ts",
-      text: renderEnvType([workers.archiver], { banner: BANNER, serviceTypes: {} }),
+      text: renderEnvType([workers.archiver, workers["archiver-canary"]], {
+        banner: `${BANNER}\nimport type { BackgroundApi } from "./contract.ts";\n`,
+        serviceTypes: { "archiver-canary#BackgroundWork": "BackgroundApi & Fetcher" },
+      }),
     },
   ];
 }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { defaultSettings } from "../../infra/topology.ts";
+import { byWorker, defaultSettings } from "../../infra/topology.ts";
 import { apiError } from "./cloudflare-api.ts";
 import { hintsOf, openContext, openEnvironment } from "./environment.ts";
 import type { CliError } from "./exit.ts";
@@ -21,7 +21,7 @@ const DEAD_PID = 2 ** 30;
 const startRehearsal = (root: string, pid: number): Promise<void> =>
   writeLocalCloud(path.join(root, ".strata", "rehearsal"), {
     ...ACCOUNT,
-    urls: { hub: "http://127.0.0.1:1", "hub-canary": "http://127.0.0.1:2", archiver: "http://127.0.0.1:3" },
+    urls: byWorker((worker) => `http://${worker}.test`),
     pid,
   });
 

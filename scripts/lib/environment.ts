@@ -14,7 +14,7 @@ import { systemClock, type Clock } from "./clock.ts";
 import { openCloudflareApi, type CloudflareAccount, type CloudflareApi } from "./cloudflare-api.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { localSecrets, readLocalCloud, stateDirectory, type LocalCloud } from "./local-state.ts";
-import type { ReleaseEvent } from "./release-events.ts";
+import type { ReleaseEvent } from "./release/events.ts";
 import { writeConfigs, type ResourceIds } from "./render.ts";
 import { createWrangler, type Wrangler } from "./wrangler.ts";
 
@@ -25,6 +25,8 @@ export interface ReleaseContext {
   readonly environment: Environment;
   readonly topology: Topology;
   readonly ids: ResourceIds;
+  /** Where the API is, and as whom it is called. */
+  readonly account: CloudflareAccount;
   readonly api: CloudflareApi;
   readonly wrangler: Wrangler;
   /** File of each Worker's rendered wrangler config. */
@@ -62,11 +64,18 @@ export interface ContextOptions {
   readonly clock?: Clock;
 }
 
+/** The admin token before the present one, while it is being rotated. */
+const PREVIOUS_TOKEN = "ADMIN_TOKEN_PREVIOUS";
 const DEFAULT_API_URL = "https://api.cloudflare.com/client/v4";
 
 /** Secrets that the Workers of a topology need, each once. */
 export function secretNames({ workers }: Topology): readonly string[] {
   return [...new Set(WORKER_KEYS.flatMap((key) => workers[key].secrets))];
+}
+
+/** Secrets that they can do without, each once. */
+export function optionalSecretNames({ workers }: Topology): readonly string[] {
+  return [...new Set(WORKER_KEYS.flatMap((key) => workers[key].optionalSecrets))];
 }
 
 /**
@@ -90,8 +99,15 @@ export async function openContext(options: ContextOptions): Promise<ReleaseConte
     environment,
     topology: wanted,
     ids: provisioned,
+    account,
     api,
-    wrangler: createWrangler({ root, account, secrets: Object.values(secrets), env }),
+    wrangler: createWrangler({
+      root,
+      account,
+      secrets: Object.values(secrets),
+      secretNames: [...secretNames(wanted), ...optionalSecretNames(wanted), PREVIOUS_TOKEN],
+      env,
+    }),
     configs: await writeConfigs(root, configName(root, environment, directory), wanted, provisioned),
     directory: path.join(directory, environment),
     url: async (worker) => {
@@ -140,7 +156,7 @@ function hubUrl(env: NodeJS.ProcessEnv): Partial<Record<WorkerKey, string>> {
 
 function secretsOf(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const name of [...names, "ADMIN_TOKEN_PREVIOUS"]) {
+  for (const name of [...names, PREVIOUS_TOKEN]) {
     const value = variable(env, name);
     if (value !== undefined) found[name] = value;
   }
@@ -206,6 +222,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Rele
   const { root, environment, env } = options;
   const directory = stateDirectory(root, env);
   const names = secretNames(topology(environment));
+  const optional = optionalSecretNames(topology(environment));
   const rest = {
     root,
     environment,
@@ -217,7 +234,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Rele
 
   if (environment === "local") {
     const cloud = await openLocalCloud(root, env);
-    const secrets = { ...(await localSecrets(directory, names)), ...secretsOf(env, names) };
+    const secrets = { ...(await localSecrets(directory, names)), ...secretsOf(env, [...names, ...optional]) };
     const provisioned = await readProvisioned(environment, directory);
     return openContext({ ...rest, provisioned, account: cloud, secrets, urls: cloud.urls });
   }
@@ -235,7 +252,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Rele
     ...rest,
     provisioned,
     account: { ...account, accountId: provisioned.accountId },
-    secrets: secretsOf(env, names),
+    secrets: secretsOf(env, [...names, ...optional]),
     urls,
   });
 }

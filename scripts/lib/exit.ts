@@ -11,6 +11,10 @@ export const EXIT = {
   /** A gate or a check failed, and what was released is taken back. */
   rolledBack: 5,
   rollbackFailed: 6,
+  /** The rollout stays open and waits: held, inconclusive, or for an approval. */
+  held: 7,
+  /** The rollout is bad and cannot be taken back safely: a human has to decide. */
+  frozen: 8,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

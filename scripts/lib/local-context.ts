@@ -1,6 +1,6 @@
 /** From a local cloud that has just been started to an environment that can be released to. */
 import type { LocalCloud } from "@strata/localcloud";
-import { topology, type WorkerKey } from "../../infra/topology.ts";
+import { byWorker, topology, type WorkerKey } from "../../infra/topology.ts";
 import { openContext, secretNames, type ReleaseContext } from "./environment.ts";
 import { localSecrets, writeLocalCloud } from "./local-state.ts";
 import {
@@ -9,7 +9,7 @@ import {
   type ProvisionOptions,
   type ProvisionResult,
 } from "./provision.ts";
-import type { ReleaseEvent } from "./release-events.ts";
+import type { ReleaseEvent } from "./release/events.ts";
 
 export interface LocalContextOptions extends Pick<ProvisionOptions, "engine" | "onProgress"> {
   readonly root: string;
@@ -39,7 +39,7 @@ export async function provisionLocalContext(
   });
   const wanted = topology("local", provisioned.outputs.settings);
   const url = (worker: WorkerKey): string => cloud.scriptUrl(wanted.workers[worker].name);
-  const urls = { archiver: url("archiver"), "hub-canary": url("hub-canary"), hub: url("hub") };
+  const urls = byWorker(url);
   await writeLocalCloud(directory, { apiUrl, accountId, apiToken, urls, pid: process.pid });
   const context = await openContext({
     root,

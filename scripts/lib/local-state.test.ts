@@ -1,6 +1,7 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { byWorker } from "../../infra/topology.ts";
 import { EXIT } from "./exit.ts";
 import {
   localSecrets,
@@ -16,7 +17,7 @@ const CLOUD: LocalCloud = {
   apiUrl: "http://127.0.0.1:20000/client/v4",
   accountId: "0123456789abcdef0123456789abcdef",
   apiToken: "token",
-  urls: { hub: "http://127.0.0.1:1", "hub-canary": "http://127.0.0.1:2", archiver: "http://127.0.0.1:3" },
+  urls: byWorker((worker) => `http://${worker}.test`),
   pid: process.pid,
 };
 

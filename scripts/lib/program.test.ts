@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { PlanEvent } from "./release-events.ts";
+import type { PlanEvent } from "./release/events.ts";
 import { besideJson, durationFlag, numberFlag, withEnvironment } from "./program.ts";
 
 describe("a duration on the command line", () => {

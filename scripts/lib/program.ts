@@ -10,9 +10,10 @@ import { ENVIRONMENTS, type Environment } from "../../infra/topology.ts";
 import { hintsOf, openEnvironment, type ReleaseContext } from "./environment.ts";
 import { CliError, EXIT, messageOf, type ExitCode } from "./exit.ts";
 import { humanProgress, jsonProgress, type Progress } from "./progress.ts";
-import type { ReleaseEvent } from "./release-events.ts";
+import type { ReleaseEvent } from "./release/events.ts";
 
-const root = path.resolve(import.meta.dirname, "../..");
+/** Absolute. */
+export const repositoryRoot = path.resolve(import.meta.dirname, "../..");
 
 /** Flags that every script has. */
 export interface CommonFlags {
@@ -79,7 +80,7 @@ export function durationFlag(value: string): number {
 /** Commands in a hint are for copying, so they carry the environment of this run. */
 export function withEnvironment(hint: string, environment: Environment): string {
   return hint.replaceAll(
-    /npm run (status|rollback|migrate|(?:release|archive):[a-z-]+)(?![a-z-]| -- --env)(?: --(?= ))?/g,
+    /npm run (status|rollback|migrate|doctor|plan|(?:release|archive):[a-z-]+)(?![a-z-]| -- --env)(?: --(?= ))?/g,
     `npm run $1 -- --env ${environment}`,
   );
 }
@@ -267,7 +268,7 @@ export async function runParsed<F extends CommonFlags>(
       if (line !== null) tell(line);
     };
     const context = await openEnvironment({
-      root,
+      root: repositoryRoot,
       environment: flags.env,
       env: process.env,
       onEvent,
@@ -279,7 +280,7 @@ export async function runParsed<F extends CommonFlags>(
 
 /** The same for a script that works without an environment. */
 export async function runOffline(
-  flags: Pick<CommonFlags, "json">,
+  flags: Pick<CommonFlags, "json"> & Partial<CommonFlags>,
   body: (session: Omit<Session, "context">) => Promise<void>,
 ): Promise<void> {
   await endWithCode(flags, progressOf(flags), () => body({ result: resultWriter(flags.json), tell }));

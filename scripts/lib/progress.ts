@@ -1,7 +1,8 @@
 /** Shows the events of a run to a person, on stderr: a planned run as a list of steps, the rest as lines. */
 import { Listr, ListrLogger, ProcessOutput, type ListrTask } from "listr2";
 import pc from "picocolors";
-import type { GateEvent, PlanEvent, ReleaseEvent, StepEvent } from "./release-events.ts";
+import type { PlanEvent, ReleaseEvent, RolloutEvent, StepEvent } from "./release/events.ts";
+import { phaseText, sharesText } from "./rollout/text.ts";
 
 export interface Progress {
   onEvent(event: ReleaseEvent): void;
@@ -17,9 +18,10 @@ interface Line {
   detail: string | null;
 }
 
-function gateText({ phase, reason, state }: GateEvent): string {
-  const { read, write } = state.shares;
-  return `phase ${phase} (reads ${read} %, writes ${write} %): ${reason}`;
+function rolloutText({ state }: RolloutEvent): string {
+  const text = phaseText(state, Date.now());
+  const where = `phase ${state.phase} (${sharesText(state.shares)})`;
+  return text === "" ? `${where}: ${state.status}` : `${where}: ${text}`;
 }
 
 function taskOf(title: string, line: Line): ListrTask {
@@ -80,8 +82,8 @@ class StepList {
     return true;
   }
 
-  onGate(event: GateEvent): void {
-    this.#lines.get(`phase-${event.phase}`)?.tell(gateText(event));
+  onRollout(event: RolloutEvent): void {
+    this.#lines.get(`phase-${event.state.phase}`)?.tell(rolloutText(event));
   }
 
   /** Lets go of the steps that were not reached, and waits for the last drawing. */
@@ -103,13 +105,13 @@ function stepLine({ title, status, detail }: StepEvent): string | null {
   }
 }
 
-/** Where nothing is redrawn, a waiting gate is told at most this often, in milliseconds. */
-const PLAIN_GATE_MS = 10_000;
+/** Where nothing is redrawn, a phase that lasts is told at most this often, in milliseconds. */
+const PLAIN_ROLLOUT_MS = 10_000;
 
 /** Progress for people on `output`. */
 export function humanProgress(output: NodeJS.WriteStream): Progress {
   let list: StepList | null = null;
-  let gateTold = { phase: 0, elapsedMs: 0 };
+  let told = { revision: -1, elapsedMs: 0 };
   const drawn: Promise<void>[] = [];
   const say = (line: string): void => {
     output.write(`${line}\n`);
@@ -133,12 +135,12 @@ export function humanProgress(output: NodeJS.WriteStream): Progress {
           if (line !== null) say(line);
           return;
         }
-        case "gate": {
-          const { phase, elapsedMs, verdict } = event;
-          const repeats = phase === gateTold.phase && elapsedMs - gateTold.elapsedMs < PLAIN_GATE_MS;
-          if (!output.isTTY && verdict === "waiting" && repeats) return;
-          gateTold = { phase, elapsedMs };
-          list?.onGate(event);
+        case "rollout": {
+          const { elapsedMs, state } = event;
+          const repeats = state.revision === told.revision && elapsedMs - told.elapsedMs < PLAIN_ROLLOUT_MS;
+          if (!output.isTTY && repeats) return;
+          told = { revision: state.revision, elapsedMs };
+          list?.onRollout(event);
           return;
         }
         case "note":
@@ -152,10 +154,12 @@ export function humanProgress(output: NodeJS.WriteStream): Progress {
   };
 }
 
-/** Every event as one line of JSON on `output`; a gate's without the rollout's history, which `status` has. */
+/** Every event as one line of JSON on `output`; a rollout's without its history and plan, which `status` has. */
 export function jsonProgress(output: NodeJS.WriteStream): Progress {
   const line = (event: ReleaseEvent): unknown =>
-    event.type === "gate" ? { ...event, state: { ...event.state, transitions: undefined } } : event;
+    event.type === "rollout"
+      ? { ...event, state: { ...event.state, transitions: undefined, plan: undefined } }
+      : event;
   return {
     onEvent(event) {
       output.write(`${JSON.stringify(line(event))}\n`);

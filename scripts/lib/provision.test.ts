@@ -43,7 +43,7 @@ afterAll(async () => {
 
 describe("provisioning without an engine", () => {
   test("creates everything once, and tells each", async () => {
-    expect(first.summary).toMatchObject({ created: 16, updated: 0, deleted: 0 });
+    expect(first.summary).toMatchObject({ created: 17, updated: 0, deleted: 0 });
     expect(lines.toSorted().slice(0, 3)).toEqual([
       "create cron-archiver",
       "create d1-archive",

@@ -5,7 +5,16 @@
  * `triggers` leaves them alone.
  */
 import path from "node:path";
-import type { Binding, D1Key, KvKey, Topology, Worker, WorkerKey } from "../../infra/topology.ts";
+import {
+  byWorker,
+  WORKER_KEYS,
+  type Binding,
+  type D1Key,
+  type KvKey,
+  type Topology,
+  type Worker,
+  type WorkerKey,
+} from "../../infra/topology.ts";
 import { writeJson } from "./json-file.ts";
 
 /** Ids that only exist once a stack is provisioned. */
@@ -132,14 +141,12 @@ export async function writeConfigs(
   ids: ResourceIds,
 ): Promise<Readonly<Record<WorkerKey, string>>> {
   const directory = configDirectory(root, environment);
-  const write = async (key: WorkerKey): Promise<string> => {
-    const file = configFile(root, environment, key);
+  const write = async (key: WorkerKey): Promise<void> => {
     const config = renderWorker(topology, key, ids, { root, directory });
-    await writeJson(file, config);
-    return file;
+    await writeJson(configFile(root, environment, key), config);
   };
-  const [archiver, canary, hub] = await Promise.all([write("archiver"), write("hub-canary"), write("hub")]);
-  return { archiver, "hub-canary": canary, hub };
+  await Promise.all(WORKER_KEYS.map(write));
+  return byWorker((key) => configFile(root, environment, key));
 }
 
 function bindingType(binding: Binding, serviceTypes: Readonly<Record<string, string>>): string {
@@ -174,14 +181,15 @@ export interface EnvTypeOptions {
  */
 export function renderEnvType(workers: readonly Worker[], options: EnvTypeOptions): string {
   const fields = new Map<string, { type: string; count: number }>();
-  const add = (name: string, type: string): void => {
+  const add = (name: string, type: string, needed = 1): void => {
     const seen = fields.get(name);
-    fields.set(name, { type, count: (seen?.count ?? 0) + 1 });
+    fields.set(name, { type, count: (seen?.count ?? 0) + needed });
   };
   for (const worker of workers) {
     for (const binding of worker.bindings) add(binding.name, bindingType(binding, options.serviceTypes));
     for (const name of Object.keys(worker.vars)) add(name, "string");
     for (const name of worker.secrets) add(name, "string");
+    for (const name of worker.optionalSecrets) add(name, "string", 0);
   }
   const lines = [...fields].map(
     ([name, { type, count }]) => `  readonly ${name}${count === workers.length ? "" : "?"}: ${type};`,

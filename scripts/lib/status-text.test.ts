@@ -29,7 +29,12 @@ describe("the status as people read it", () => {
       environment: "local",
       rollout: null,
       rolloutFault: null,
-      workers: { archiver: worker("archiver"), "hub-canary": worker("canary"), hub: worker("hub") },
+      workers: {
+        "archiver-canary": worker("archiver-canary"),
+        archiver: worker("archiver"),
+        "hub-canary": worker("canary"),
+        hub: worker("hub"),
+      },
       pendingMigrations: { hub: [], archive: [] },
     };
     const text = statusText(report, Date.parse("2026-11-22T12:00:00Z"));

@@ -1,7 +1,6 @@
 /** The status as people read it. */
 import pc from "picocolors";
-import type { CountsByLane, Lane } from "../../worker/src/rollout/contract.ts";
-import { describeRollout } from "./hub.ts";
+import { rolloutLines } from "./rollout/lines.ts";
 import type { StatusReport, WorkerStatus } from "./status.ts";
 
 const MINUTE_MS = 60_000;
@@ -17,24 +16,10 @@ export function age(at: string, now: number): string {
   return `${Math.floor(ms / DAY_MS)} d ago`;
 }
 
-function laneText(lane: Lane, counts: CountsByLane): string {
-  const { read, write } = counts[lane];
-  return `  ${lane.padEnd(6)}  ${read.requests} reads (${read.errors} failed), ${write.requests} writes (${write.errors} failed)`;
-}
-
-function rolloutText({ rollout, rolloutFault }: StatusReport): readonly string[] {
+function rolloutText({ rollout, rolloutFault }: StatusReport, now: number): readonly string[] {
   if (rolloutFault !== null) return [`${pc.red("rollout not known")}: ${rolloutFault}`];
   if (rollout === null || rollout.status === "idle") return ["no rollout yet"];
-  const head = describeRollout(rollout);
-  if (rollout.status !== "active") {
-    return [head, ...(rollout.reason === null ? [] : [pc.dim(`  ${rollout.reason}`)])];
-  }
-  return [
-    pc.bold(head),
-    laneText("stable", rollout.counts),
-    laneText("canary", rollout.counts),
-    `  gate    at most ${(rollout.gate.maxErrorShare * 100).toFixed(1)} % of at least ${rollout.gate.minSample} canary requests may fail`,
-  ];
+  return rolloutLines(rollout, now);
 }
 
 function workerText(
@@ -54,15 +39,17 @@ function workerText(
 
 /** @param now milliseconds UTC */
 export function statusText(report: StatusReport, now: number): string {
-  const { hub, archiver, "hub-canary": canary } = report.workers;
+  const { hub, archiver, "hub-canary": hubCanary, "archiver-canary": archiverCanary } = report.workers;
   const pending = Object.entries(report.pendingMigrations)
     .filter(([, files]) => files.length > 0)
     .map(([database, files]) => pc.yellow(`${database}: pending ${files.join(", ")}`));
   return [
-    ...rolloutText(report),
+    ...rolloutText(report, now),
     "",
-    // What the canary served before may be what was refused: its way back is nothing to offer.
-    ...[hub, { ...canary, rollbackTo: null }, archiver].flatMap((worker) => workerText(worker, now)),
+    // What a canary served before may be what was refused: its way back is nothing to offer.
+    ...[hub, { ...hubCanary, rollbackTo: null }, archiver, { ...archiverCanary, rollbackTo: null }].flatMap(
+      (worker) => workerText(worker, now),
+    ),
     "",
     ...(pending.length === 0 ? ["all migrations are applied"] : pending),
   ].join("\n");

@@ -3,9 +3,9 @@ import type { D1Key, Environment, WorkerKey } from "../../infra/topology.ts";
 import type { RolloutState } from "../../worker/src/rollout/contract.ts";
 import type { ReleaseContext } from "./environment.ts";
 import { CliError, messageOf } from "./exit.ts";
-import { openHub } from "./hub.ts";
-import { rollbackTarget } from "./lineage.ts";
-import { pendingMigrations } from "./migrations.ts";
+import { openHub } from "./rollout/hub.ts";
+import { rollbackTarget } from "./release/lineage.ts";
+import { pendingMigrations } from "./migrations/index.ts";
 
 export interface ServedVersion {
   readonly versionId: string;
@@ -64,7 +64,8 @@ async function workerStatus(context: ReleaseContext, worker: WorkerKey): Promise
  * @throws {CliError} when the API cannot be asked
  */
 export async function status(context: ReleaseContext): Promise<StatusReport> {
-  const [archiver, canary, hub, hubPending, archivePending] = await Promise.all([
+  const [archiverCanary, archiver, hubCanary, hub, hubPending, archivePending] = await Promise.all([
+    workerStatus(context, "archiver-canary"),
     workerStatus(context, "archiver"),
     workerStatus(context, "hub-canary"),
     workerStatus(context, "hub"),
@@ -85,7 +86,7 @@ export async function status(context: ReleaseContext): Promise<StatusReport> {
     environment: context.environment,
     rollout,
     rolloutFault,
-    workers: { archiver, "hub-canary": canary, hub },
+    workers: { "archiver-canary": archiverCanary, archiver, "hub-canary": hubCanary, hub },
     pendingMigrations: { hub: hubPending, archive: archivePending },
   };
 }

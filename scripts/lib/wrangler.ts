@@ -44,6 +44,8 @@ export interface WranglerOptions {
   readonly account: CloudflareAccount;
   /** Values that must not appear in any message. */
   readonly secrets: readonly string[];
+  /** Variables that hold secrets: wrangler does not inherit them, it gets what it needs by file. */
+  readonly secretNames: readonly string[];
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -54,9 +56,6 @@ const TIMEOUT = "180s";
 const MAX_FAULT_LINES = 12;
 const SECRETS_FILE_MODE = 0o600;
 const MASK = "***";
-
-/** The variables that hold our secrets: wrangler gets what it needs by file. */
-const OWN_SECRETS = ["BOOTSTRAP_API_KEY", "ADMIN_TOKEN", "ADMIN_TOKEN_PREVIOUS"];
 
 const outputEntry = z.looseObject({ type: z.string(), version_id: z.string().nullish() });
 
@@ -105,10 +104,11 @@ function wranglerBin(): string {
 }
 
 /** Opens wrangler for one account. */
-export function createWrangler({ root, account, secrets, env }: WranglerOptions): Wrangler {
+export function createWrangler(options: WranglerOptions): Wrangler {
+  const { root, account, secrets, secretNames, env } = options;
   const bin = wranglerBin();
   const masked = [account.apiToken, ...secrets];
-  const inherited = Object.fromEntries(Object.entries(env).filter(([name]) => !OWN_SECRETS.includes(name)));
+  const inherited = Object.fromEntries(Object.entries(env).filter(([name]) => !secretNames.includes(name)));
 
   /** @returns wrangler's machine output */
   const run = async (what: string, args: readonly string[]): Promise<string> => {

@@ -8,6 +8,10 @@ import type { Upload } from "./datasets.ts";
 export interface Answer {
   readonly status: number;
   readonly lane: string | null;
+  /** The stable lane answered it for the canary. */
+  readonly spared: boolean;
+  /** Without parameters; empty when there is none. */
+  readonly mediaType: string;
   readonly body: string;
 }
 
@@ -45,7 +49,7 @@ export class HubClient {
   request(method: string, path: string, client: string, body?: unknown): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<Answer>();
     const failed = (error: Error): void => {
-      resolve({ status: 0, lane: null, body: error.message });
+      resolve({ status: 0, lane: null, spared: false, mediaType: "", body: error.message });
     };
     const request = http.request(
       new URL(path, this.#url),
@@ -68,6 +72,8 @@ export class HubClient {
           resolve({
             status: response.statusCode ?? 0,
             lane: typeof lane === "string" ? lane : null,
+            spared: response.headers["strata-fallback"] !== undefined,
+            mediaType: (response.headers["content-type"] ?? "").split(";")[0]?.trim() ?? "",
             body: Buffer.concat(chunks).toString("utf8"),
           });
         });

@@ -13,31 +13,27 @@ import { CliError, EXIT } from "../lib/exit.ts";
 import { provisionLocalContext } from "../lib/local-context.ts";
 import { openLogFile } from "../lib/log-file.ts";
 import { removeLocalCloud } from "../lib/local-state.ts";
-import { migrate } from "../lib/migrations.ts";
+import { migrate } from "../lib/migrations/index.ts";
 import { describeTools } from "../lib/provision.ts";
-import { releaseArchiver, releaseCanary, releaseHub } from "../lib/release.ts";
-import type { ReleaseEvent, TrafficPhase } from "../lib/release-events.ts";
-import { rollback } from "../lib/rollback.ts";
+import type { ReleaseEvent } from "../lib/release/events.ts";
+import { release } from "../lib/release/release.ts";
+import { rollback } from "../lib/release/rollback.ts";
+import { progressText } from "../lib/release/watch.ts";
 import { type Upload, loadEarthquakes, loadFlights } from "./datasets.ts";
 import { eraseOne } from "./erase-one.ts";
 import { HubClient } from "./hub-client.ts";
 import { mapInParallel } from "./map-in-parallel.ts";
 import { queueDrained } from "./queue-drain.ts";
 import { allSent, readBack, requireWhole } from "./read-back.ts";
-import { measurePhase, type PhaseMeasure, type RehearsalReport } from "./report.ts";
+import { type PhaseMeasure, type RehearsalReport } from "./report.ts";
+import { releaseBad, releaseGood, type RolloutOptions } from "./rollouts.ts";
 import { type PendingWrite, Traffic } from "./traffic.ts";
 import { writeVariants } from "./variants.ts";
 
 /** Flights that are kept back, to be written one by one while versions change. */
 const HELD_BACK_WRITES = 7_000;
-/** Clients at once while a phase is measured, and while scripts upload and deploy beside them. */
-const BUSY_CLIENTS = 12;
+/** Clients while scripts upload and deploy beside them. */
 const QUIET_CLIENTS = 1;
-/** The lane router sees a new phase within this time, in milliseconds. */
-const PROPAGATION_MS = 2_000;
-/** Canary requests a phase must have seen: enough for the shares to mean something. */
-const SAMPLES: Readonly<Record<TrafficPhase, number>> = { 1: 320, 2: 720, 3: 300 };
-const WRITE_SHARE: Readonly<Record<TrafficPhase, number>> = { 1: 0.03, 2: 0.85, 3: 0.3 };
 
 /** Tenants that are uploaded at once. */
 const TENANTS_AT_ONCE = 4;
@@ -147,14 +143,13 @@ export class Rehearsal {
 
   async migrate(): Promise<string> {
     const both = await Promise.all([migrate(this.#ready(), ["hub"]), migrate(this.#ready(), ["archive"])]);
-    return `${both.flatMap((applied) => Object.values(applied).flat()).length} migrations`;
+    const files = both.flatMap((applied) => Object.values(applied).flatMap((report) => report.files));
+    return `${files.length} migrations`;
   }
 
   async releaseFirst(): Promise<string> {
-    // The canary has no traffic yet, so it need not wait for the archiver; the hub does.
-    await Promise.all([releaseArchiver(this.#ready()), releaseCanary(this.#ready())]);
-    const { tag } = await releaseHub(this.#ready(), {});
-    return `hub, canary and archiver at ${tag}`;
+    const { tag } = await release(this.#ready(), "all");
+    return `archiver, hub and their canaries at ${tag}`;
   }
 
   async ingest(): Promise<string> {
@@ -190,84 +185,29 @@ export class Rehearsal {
     return `${total.read} records (${total.hot} hot, ${total.cold} cold): nothing lost, nothing doubled`;
   }
 
-  /** Releases a good version by phases, under traffic. */
+  /** Releases good versions of both Workers by phases, under traffic. */
   async releaseGood(): Promise<string> {
-    const { good } = await this.#variants();
     const traffic = this.#traffic();
-    const watch = (event: ReleaseEvent): void => this.#measurePhases(event, traffic);
-    traffic.writeShare = WRITE_SHARE[1];
-    traffic.start();
     try {
-      await releaseHub(
-        { ...this.#ready(), onEvent: watch },
-        {
-          main: good,
-          gate: (phase) => ({
-            intervalMs: PROPAGATION_MS,
-            minSample: SAMPLES[phase],
-            maxWaitMs: 240_000,
-            pollMs: 200,
-          }),
-        },
-      );
+      const { phases, goodRollout } = await releaseGood(await this.#rollout(traffic));
+      this.#phases.push(...phases);
+      this.#measures.goodRollout = goodRollout;
+      return `${goodRollout.requests} requests, none failed`;
     } finally {
-      await traffic.stop();
       this.#written.push(...traffic.sent);
     }
-    const { read, write } = traffic.total;
-    const failed = read.failed + write.failed;
-    this.#measures.goodRollout = { requests: read.requests + write.requests, failed };
-    if (failed > 0) {
-      const [first] = traffic.failures;
-      throw new CliError(
-        EXIT.failed,
-        `${failed} requests failed, first: ${first?.status} ${first?.body.slice(0, 200)}`,
-      );
-    }
-    return `${read.requests + write.requests} requests, none failed`;
   }
 
-  /** Releases a version that answers 500 on a part of its reads, and watches it being taken back. */
+  /** Releases a version that answers 500 on a part of its requests, and watches it being taken back. */
   async releaseBad(): Promise<string> {
-    const { broken } = await this.#variants();
     const traffic = this.#traffic();
-    const watch = (event: ReleaseEvent): void => {
-      this.#onRelease(event);
-      if (event.type === "gate") traffic.clients = BUSY_CLIENTS;
-    };
-    traffic.start();
-    let reason = "";
     try {
-      await releaseHub(
-        { ...this.#ready(), onEvent: watch },
-        {
-          main: broken,
-          gate: { intervalMs: 30_000, minSample: 5_000, pollMs: 200 },
-        },
-      );
-    } catch (error) {
-      if (!(error instanceof CliError) || error.exitCode !== EXIT.rolledBack) throw error;
-      reason = error.message;
-      // Whatever is still to come from the canary comes within the propagation time.
-      await this.#ready().clock.sleep(PROPAGATION_MS, this.#options.signal);
+      const bad = await releaseBad(await this.#rollout(traffic));
+      this.#measures.badRollout = bad;
+      return `back at 0 % ${bad.secondsToZero.toFixed(1)} s after its first bad answer`;
     } finally {
-      await traffic.stop();
       this.#written.push(...traffic.sent);
     }
-    const [firstBad] = traffic.failures;
-    const last = traffic.lastCanaryAnswerAt;
-    if (reason === "" || firstBad === undefined || last === null) {
-      throw new CliError(EXIT.failed, "the bad version was not taken back");
-    }
-    const { read, write } = traffic.total;
-    const secondsToZero = Math.max(0, last - firstBad.at) / 1000;
-    this.#measures.badRollout = {
-      requests: read.requests + write.requests,
-      failed: read.failed + write.failed,
-      secondsToZero,
-      reason,
-    };
-    return `back at 0 % ${secondsToZero.toFixed(1)} s after its first bad answer`;
   }
 
   /** Compares again, with what was written while versions changed: that is still hot, the rest is cold. */
@@ -279,10 +219,11 @@ export class Rehearsal {
   /** Takes the promoted good version back to the first one. */
   async rollBack(): Promise<string> {
     const started = performance.now();
-    const report = await rollback(this.#ready(), { target: "hub", reason: "rehearsal" });
+    const { returned } = await rollback(this.#ready(), { target: "all", reason: "rehearsal" });
     const seconds = (performance.now() - started) / 1000;
-    this.#measures.rollback = { from: report.from, to: report.to, seconds };
-    return `${report.from.slice(0, 8)} → ${report.to.slice(0, 8)}`;
+    const scripts = returned.map(({ worker, from, to }) => ({ worker, from, to }));
+    this.#measures.rollback = { scripts, seconds };
+    return scripts.map(({ worker, to }) => `${worker} → ${to.slice(0, 8)}`).join(", ");
   }
 
   /** Archives what was written while versions changed, then merges the small files that this has left. */
@@ -341,21 +282,17 @@ export class Rehearsal {
 
   #onRelease(event: ReleaseEvent): void {
     if (event.type === "step" && event.status === "started") this.#options.onProgress(event.title);
-    if (event.type === "gate") this.#options.onProgress(`phase ${event.phase}: ${event.reason}`);
+    if (event.type === "rollout") this.#options.onProgress(progressText(event.state, Date.now()));
     if (event.type === "note") this.#options.onProgress(event.message);
   }
 
-  /** A phase's window opens when every isolate knows the phase, and closes when its gate passes. */
-  #measurePhases(event: ReleaseEvent, traffic: Traffic): void {
-    this.#onRelease(event);
-    if (event.type !== "gate") return;
-    traffic.writeShare = WRITE_SHARE[event.phase];
-    traffic.clients = event.verdict === "waiting" ? BUSY_CLIENTS : QUIET_CLIENTS;
-    if (event.verdict === "waiting" && event.elapsedMs < PROPAGATION_MS) traffic.openWindow();
-    if (event.verdict === "pass") {
-      this.#phases.push(measurePhase(event.phase, traffic.window));
-      traffic.openWindow();
-    }
+  async #rollout(traffic: Traffic): Promise<RolloutOptions> {
+    return {
+      context: this.#ready(),
+      traffic,
+      variants: await writeVariants(this.#options.root, path.join(this.#options.directory, "variants")),
+      onEvent: (event) => this.#onRelease(event),
+    };
   }
 
   #traffic(): Traffic {
@@ -365,10 +302,6 @@ export class Rehearsal {
       writes: this.#heldBack,
       readable: this.#uploads.map(({ table, datasetId }) => ({ table, datasetId })),
     });
-  }
-
-  #variants(): Promise<{ readonly good: string; readonly broken: string }> {
-    return writeVariants(this.#options.root, path.join(this.#options.directory, "variants"));
   }
 
   #queueDrained(): Promise<void> {

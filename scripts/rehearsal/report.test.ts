@@ -20,8 +20,14 @@ const GOOD: RehearsalReport = {
     }),
   ],
   goodRollout: { requests: 5_000, failed: 0 },
-  badRollout: { requests: 500, failed: 15, secondsToZero: 1.2, reason: "gate" },
-  rollback: { from: "v2", to: "v1", seconds: 1 },
+  badRollout: { requests: 500, failed: 0, spared: 15, secondsToZero: 1.2, reason: "gate" },
+  rollback: {
+    scripts: [
+      { worker: "hub", from: "v2", to: "v1" },
+      { worker: "archiver", from: "v2", to: "v1" },
+    ],
+    seconds: 1,
+  },
   compaction: {
     before: { files: 9, blocks: 40, records: 100, bytes: 2_400 },
     after: { files: 3, blocks: 30, records: 100, bytes: 2_000 },
@@ -76,8 +82,8 @@ describe("the promises of a rehearsal", () => {
     ["a slow return", { badRollout: { ...GOOD.badRollout, secondsToZero: 10.1 } }, "10.1 s"],
     [
       "a rollback that changed nothing",
-      { rollback: { from: "v2", to: "v2", seconds: 1 } },
-      "rolled back to v2",
+      { rollback: { ...GOOD.rollback, scripts: [{ worker: "hub", from: "v2", to: "v2" }] } },
+      "rolled back (hub to v2)",
     ],
   ])("are broken by %s", (_, change, said) => {
     const [only, ...rest] = broken(change);

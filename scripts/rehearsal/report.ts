@@ -35,11 +35,16 @@ export interface RehearsalReport {
   readonly badRollout: {
     readonly requests: number;
     readonly failed: number;
+    /** Reads that the canary failed and the stable lane answered. */
+    readonly spared: number;
     /** From the first bad answer to the last answer of the canary lane. */
     readonly secondsToZero: number;
     readonly reason: string;
   };
-  readonly rollback: { readonly from: string; readonly to: string; readonly seconds: number };
+  readonly rollback: {
+    readonly scripts: readonly { readonly worker: string; readonly from: string; readonly to: string }[];
+    readonly seconds: number;
+  };
   /** What is cold before and after the small files were merged; sizes in bytes. */
   readonly compaction: { readonly before: ColdFiles; readonly after: ColdFiles };
   readonly erasure: {
@@ -113,12 +118,15 @@ export function promises(report: RehearsalReport): readonly Promised[] {
         shareKept(measure.writeShare, EXPECTED[measure.phase].write),
     })),
     {
-      text: `bad v3 back to 0 % in ${badRollout.secondsToZero.toFixed(1)} s, without a human (${badRollout.reason})`,
+      text:
+        `bad v3 back to 0 % in ${badRollout.secondsToZero.toFixed(1)} s, without a human; ` +
+        `${badRollout.failed} of ${badRollout.requests} requests failed, ${badRollout.spared} reads were answered by the stable lane (${badRollout.reason})`,
       kept: badRollout.secondsToZero <= MAX_SECONDS_TO_ZERO,
     },
     {
-      text: `promoted v2 rolled back to ${report.rollback.to} in ${report.rollback.seconds.toFixed(1)} s`,
-      kept: report.rollback.to !== report.rollback.from,
+      text: `promoted v2 rolled back (${report.rollback.scripts.map(({ worker, to }) => `${worker} to ${to}`).join(", ")}) in ${report.rollback.seconds.toFixed(1)} s`,
+      kept:
+        report.rollback.scripts.length === 2 && report.rollback.scripts.every(({ from, to }) => from !== to),
     },
     {
       text: `compaction: ${before.files} → ${after.files} files, ${before.bytes} → ${after.bytes} bytes, ${after.records} of ${before.records} records`,

@@ -59,6 +59,7 @@ export class Traffic {
   #writeShare = 0;
   #lastCanaryAnswerAt: number | null = null;
   #serial = 0;
+  #spared = 0;
   readonly #running = new Set<Promise<void>>();
   #clients = 0;
 
@@ -82,6 +83,11 @@ export class Traffic {
   /** Milliseconds UTC of the newest answer that the canary lane gave. */
   get lastCanaryAnswerAt(): number | null {
     return this.#lastCanaryAnswerAt;
+  }
+
+  /** Reads that the canary failed and the stable lane answered. */
+  get spared(): number {
+    return this.#spared;
   }
 
   /** What was counted since the last call of `openWindow`. */
@@ -146,10 +152,11 @@ export class Traffic {
 
   #count(
     kind: keyof Tally,
-    answer: { status: number; lane: string | null; body: string },
+    answer: { status: number; lane: string | null; spared: boolean; body: string },
     expected: number,
   ): void {
-    const canary = answer.lane === "canary";
+    // A read that the stable lane answered for the canary was the canary's share all the same.
+    const canary = answer.lane === "canary" || answer.spared;
     const failed = answer.status !== expected;
     const now = Date.now();
     for (const tally of [this.#window, this.#total]) {
@@ -157,7 +164,8 @@ export class Traffic {
       if (canary) tally[kind].canary += 1;
       if (failed) tally[kind].failed += 1;
     }
-    if (canary) this.#lastCanaryAnswerAt = now;
+    if (canary || answer.spared) this.#lastCanaryAnswerAt = now;
+    if (answer.spared) this.#spared += 1;
     if (failed) this.#failures.push({ at: now, status: answer.status, lane: answer.lane, body: answer.body });
   }
 }

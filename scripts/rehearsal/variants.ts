@@ -1,18 +1,18 @@
 /**
- * Other builds of the hub, made by wrapping its entry module: a good second
- * version, and a third one that breaks a part of its reads.
+ * Other builds of the Workers, made by wrapping their entry modules: good second
+ * versions, and a third one of the hub that breaks a part of its requests.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-/** Share of the broken version's reads that answer 500. */
-export const BROKEN_READ_SHARE = 0.3;
+/** Share of the broken version's requests that answer 500. */
+const BROKEN_SHARE = 0.3;
 
-function wrap(hub: string, answer: string): string {
-  return `import hub from ${JSON.stringify(hub)};
-export * from ${JSON.stringify(hub)};
+function wrap(worker: string, answer: string): string {
+  return `import worker from ${JSON.stringify(worker)};
+export * from ${JSON.stringify(worker)};
 export default {
-  ...hub,
+  ...worker,
   async fetch(request, env, ctx) {
     ${answer}
   },
@@ -20,32 +20,39 @@ export default {
 `;
 }
 
-const GOOD = `const response = await hub.fetch(request, env, ctx);
+const GOOD = `const response = await worker.fetch(request, env, ctx);
     const marked = new Response(response.body, response);
     marked.headers.set("strata-rehearsal", "v2");
     return marked;`;
 
 const BROKEN = `const { pathname } = new URL(request.url);
-    if (request.method === "GET" && pathname !== "/health" && Math.random() < ${BROKEN_READ_SHARE}) {
+    if (pathname !== "/health" && request.headers.has("strata-client") && Math.random() < ${BROKEN_SHARE}) {
       return Response.json({ title: "rehearsed failure" }, { status: 500 });
     }
-    return hub.fetch(request, env, ctx);`;
+    return worker.fetch(request, env, ctx);`;
+
+export interface Variants {
+  readonly good: string;
+  readonly goodArchiver: string;
+  readonly broken: string;
+}
 
 /**
- * Writes both entry modules.
+ * Writes the entry modules.
  * @returns their files
  */
-export async function writeVariants(
-  root: string,
-  directory: string,
-): Promise<{ readonly good: string; readonly broken: string }> {
+export async function writeVariants(root: string, directory: string): Promise<Variants> {
   await mkdir(directory, { recursive: true });
-  const hub = path.relative(directory, path.join(root, "worker/src/index.ts"));
-  const write = async (name: string, answer: string): Promise<string> => {
+  const write = async (name: string, main: string, answer: string): Promise<string> => {
     const file = path.join(directory, name);
-    await writeFile(file, wrap(hub.startsWith(".") ? hub : `./${hub}`, answer));
+    const entry = path.relative(directory, path.join(root, main));
+    await writeFile(file, wrap(entry.startsWith(".") ? entry : `./${entry}`, answer));
     return file;
   };
-  const [good, broken] = await Promise.all([write("hub-v2.ts", GOOD), write("hub-v3.ts", BROKEN)]);
-  return { good, broken };
+  const [good, goodArchiver, broken] = await Promise.all([
+    write("hub-v2.ts", "worker/src/index.ts", GOOD),
+    write("archiver-v2.ts", "archiver/src/index.ts", GOOD),
+    write("hub-v3.ts", "worker/src/index.ts", BROKEN),
+  ]);
+  return { good, goodArchiver, broken };
 }

@@ -13,7 +13,7 @@ import type {
 } from "../../../archiver/src/contract.ts";
 import { requireSecret, type ReleaseContext } from "../environment.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { adminTokens, hubUrl } from "../hub.ts";
+import { adminTokens, hubUrl } from "../rollout/hub.ts";
 import { parseBody } from "../problem.ts";
 import { createHubCall, HubRefusal, type CallHub, type HubAnswer, type HubCall } from "./hub-call.ts";
 import {

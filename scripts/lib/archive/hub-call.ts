@@ -6,7 +6,7 @@
 import { CliError, EXIT } from "../exit.ts";
 import type { Clock } from "../clock.ts";
 import { parseBody, problemOf, problemText } from "../problem.ts";
-import { tokenRefused, unreachable } from "../rollout-client.ts";
+import { tokenRefused, unreachable } from "../rollout/client.ts";
 
 export interface HubCall {
   readonly method: "GET" | "POST" | "DELETE";

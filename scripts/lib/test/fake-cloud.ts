@@ -1,170 +1,192 @@
 /**
- * A Cloudflare in memory for tests of the release steps: scripts with versions
- * and deployments, wrangler's effect on them, and a hub whose admin API answers
- * as `worker/src/rollout/contract.ts` says.
+ * A Cloudflare in memory for tests of the release steps: scripts with versions and
+ * deployments, wrangler's effect on them, and a hub that runs the real state machine.
+ * After every effect it holds itself against what must never be; see `violations`.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { topology } from "../../../infra/topology.ts";
-import { PHASE_SHARES, type RolloutPhase, type RolloutState } from "../../../worker/src/rollout/contract.ts";
-import type { Clock } from "../clock.ts";
-import type { CloudflareApi, Deployment, QueueConsumer, ScriptVersion } from "../cloudflare-api.ts";
-import { D1QueryError } from "../cloudflare-api.ts";
+import { topology, WORKER_KEYS, type D1Key, type WorkerKey } from "../../../infra/topology.ts";
+import type { RolloutWorker } from "../../../worker/src/rollout/contract.ts";
+import type { CloudflareApi, QueueConsumer } from "../cloudflare-api.ts";
 import type { ReleaseContext } from "../environment.ts";
-import { CliError, EXIT } from "../exit.ts";
-import type { ReleaseEvent } from "../release-events.ts";
+import { FakeDatabases } from "../migrations/test/fake-databases.ts";
+import type { ReleaseEvent } from "../release/events.ts";
 import { placeholderIds, writeConfigs } from "../render.ts";
 import type { Upload, Wrangler } from "../wrangler.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { FakeRollout } from "./fake-rollout.ts";
+import { FakeRun, type Interfere } from "./fake-run.ts";
+import { FakeScripts, type FakeVersion, type NewVersion } from "./fake-scripts.ts";
+import { FakeWorkers, type Ailment } from "./fake-workers.ts";
+import { violations } from "./never.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
-interface Script {
-  readonly versions: ScriptVersion[];
-  /** Newest first. */
-  readonly deployments: Deployment[];
-  readonly secrets: Set<string>;
-  migrationTag: string | null;
+/** Calls that only read: they are no news in `calls`. */
+const READS = /^(GET |state$|health |ask )/;
+
+/** The source of a version, which says how it is broken. */
+export function source(name: string, ...ailments: readonly `${Ailment}@${WorkerKey}`[]): string {
+  return [`export default "${name}";`, ...ailments.map((ailment) => `// ${ailment};`)].join("\n");
 }
 
-const NO_LANE = { read: { requests: 0, errors: 0 }, write: { requests: 0, errors: 0 } };
-
-const IDLE: RolloutState = {
-  id: null,
-  status: "idle",
-  phase: 0,
-  shares: PHASE_SHARES[0],
-  release: null,
-  gate: { maxErrorShare: 0.02, minSample: 50 },
-  counts: { stable: NO_LANE, canary: NO_LANE },
-  startedAt: null,
-  phaseStartedAt: null,
-  updatedAt: null,
-  firstErrorAt: null,
-  endedAt: null,
-  reason: null,
-  transitions: [],
-};
-
-/** Time that passes only when someone sleeps. */
-export class FakeClock implements Clock {
-  #now = Date.parse("2026-11-22T00:00:00Z");
-
-  now(): number {
-    return this.#now;
-  }
-
-  sleep(ms: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    this.#now += ms;
-    return Promise.resolve();
-  }
+export interface FakeContextOptions extends Partial<ReleaseContext> {
+  /** What befalls the run's calls. */
+  readonly interfere?: Interfere;
 }
 
-/** A fault to plant: thrown before the call has any effect, or after it. */
-export interface Fault {
-  readonly call: string;
-  readonly when: "before" | "after";
-  readonly error: () => Error;
-}
+type Home = Pick<ReleaseContext, "root" | "configs">;
 
 export class FakeCloud {
   readonly topology = topology("local");
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
+  readonly rollouts: FakeRollout;
+  readonly scripts: FakeScripts;
+  readonly databases = new FakeDatabases();
   readonly events: ReleaseEvent[] = [];
   /** Calls that change something, in their order. */
   readonly calls: string[] = [];
-  readonly scripts = new Map<string, Script>();
-  readonly stop = new AbortController();
-  rollout: RolloutState = IDLE;
-  /** Requests that each look at an active rollout adds to the canary lane, and how many of them fail. */
-  traffic = { requests: 60, errors: 0 };
-  /** Versions that answer their health check with a dead binding. */
-  readonly sick = new Set<string>();
-  readonly faults: Fault[] = [];
-  /** What `--main` files hold: the bundle is their text. */
-  source = "export default {}";
+  /** What was seen that must never be. */
+  readonly violations: string[] = [];
+  /** The working tree: what is built of each Worker. */
+  readonly sources: Record<RolloutWorker, string> = {
+    archiver: source("archiver 1"),
+    hub: source("hub 1"),
+  };
+  /** Sentences about bindings whose targets are gone. */
+  readonly goneBindings: string[] = [];
+  /** Versions that the platform does not deploy any more. */
+  readonly undeployable = new Set<string>();
+  /** Of the account; `null`: those of the topology. */
   consumers: QueueConsumer[] | null = null;
-  #serial = 0;
+  readonly #workers: FakeWorkers;
+  #home: Promise<Home> | null = null;
 
-  /** A context on this cloud, with files in a new temporary directory. */
-  async context(overrides: Partial<ReleaseContext> = {}): Promise<ReleaseContext> {
+  constructor(clock = new FakeClock(), scripts?: FakeScripts) {
+    this.clock = clock;
+    this.rollouts = new FakeRollout(clock);
+    this.scripts = scripts ?? new FakeScripts(this.topology, clock);
+    this.#workers = new FakeWorkers(this.scripts, this.rollouts);
+    this.rollouts.onChange = (after, before) => {
+      this.violations.push(...violations(this.scripts, after, before));
+    };
+  }
+
+  /** The same cloud, with a life of its own; it shares the directory, whose files are named by their content. */
+  fork(): FakeCloud {
+    const clock = new FakeClock(this.clock.now());
+    const fork = new FakeCloud(clock, this.scripts.fork(clock));
+    fork.rollouts.state = this.rollouts.state;
+    Object.assign(fork.sources, this.sources);
+    fork.#home = this.#home;
+    return fork;
+  }
+
+  /** The files of a checkout: nothing but the rendered configs. */
+  async #files(): Promise<Home> {
     const root = await temporaryDirectory();
+    return { root, configs: await writeConfigs(root, "local", this.topology, placeholderIds()) };
+  }
+
+  /** Puts a migration into the working tree. */
+  async migration(database: D1Key, name: string, sql: string): Promise<void> {
+    this.#home ??= this.#files();
+    const folder = path.join((await this.#home).root, this.topology.d1[database].migrations);
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, name), sql);
+  }
+
+  /** A new run's context on this cloud. */
+  async context({ interfere = () => null, ...overrides }: FakeContextOptions = {}): Promise<
+    ReleaseContext & { readonly run: FakeRun }
+  > {
+    const run = new FakeRun(interfere);
+    this.#home ??= this.#files();
+    const { root, configs } = await this.#home;
     const ids = placeholderIds();
     return {
+      run,
       root,
       environment: "local",
       topology: this.topology,
       ids,
-      api: this.#api(),
-      wrangler: this.#wrangler(),
-      configs: await writeConfigs(root, "local", this.topology, ids),
+      account: { apiUrl: "http://api.test", accountId: ids.accountId, apiToken: "token" },
+      api: this.#api(run),
+      wrangler: this.#wrangler(run),
+      configs,
       directory: path.join(root, ".strata", "local"),
       url: async (worker) => `http://${worker}.test`,
       secrets: { ADMIN_TOKEN: "admin", BOOTSTRAP_API_KEY: "key" },
-      onEvent: (event) => this.events.push(event),
-      signal: this.stop.signal,
-      clock: this.clock,
-      fetch: async (input, init) => this.#answer(String(input), init),
+      onEvent: (event) => {
+        run.assertAlive();
+        this.events.push(event);
+      },
+      signal: run.stop.signal,
+      clock: run.clock(this.clock),
+      fetch: (input, init) =>
+        this.#call(run, "hub", FakeWorkers.nameOf(String(input), init), () =>
+          this.#workers.answer(String(input), init),
+        ),
       ...overrides,
     };
   }
 
-  /** The version that serves a script; `null` before its first release. */
-  serving(worker: keyof typeof this.topology.workers): ScriptVersion | null {
-    const script = this.#script(this.topology.workers[worker].name);
-    const id = script.deployments[0]?.versions[0]?.versionId;
-    return script.versions.find((version) => version.id === id) ?? null;
+  serving(worker: WorkerKey): FakeVersion | null {
+    return this.scripts.serving(worker);
   }
 
-  /** Deploys behind the release's back. */
-  deployBy(
-    worker: keyof typeof this.topology.workers,
-    versions: Deployment["versions"],
-    message: string | null,
-  ): void {
-    this.#script(this.topology.workers[worker].name).deployments.unshift({
-      id: this.#uuid(),
-      createdOn: new Date(this.clock.now()).toISOString(),
-      message,
-      versions,
+  /** Content tags of what the scripts serve. */
+  get tags(): Readonly<Record<WorkerKey, string | null>> {
+    const tag = (worker: WorkerKey): string | null => this.serving(worker)?.tag ?? null;
+    return {
+      "archiver-canary": tag("archiver-canary"),
+      archiver: tag("archiver"),
+      "hub-canary": tag("hub-canary"),
+      hub: tag("hub"),
+    };
+  }
+
+  async #call<T>(
+    run: FakeRun,
+    part: "api" | "wrangler" | "hub",
+    call: string,
+    work: () => T | Promise<T>,
+  ): Promise<T> {
+    return run.call(part, call, async () => {
+      const result = await work();
+      if (!READS.test(call)) this.calls.push(call);
+      const { state } = this.rollouts;
+      this.violations.push(...violations(this.scripts, state, state));
+      return result;
     });
   }
 
-  #script(name: string): Script {
-    let script = this.scripts.get(name);
-    if (script === undefined) {
-      script = { versions: [], deployments: [], secrets: new Set(), migrationTag: null };
-      this.scripts.set(name, script);
-    }
-    return script;
-  }
-
-  #uuid(): string {
-    this.#serial += 1;
-    return `00000000-0000-4000-8000-${String(this.#serial).padStart(12, "0")}`;
-  }
-
-  /** Runs a call with its planted fault, if it has one; a fault strikes once. */
-  #call<T>(call: string, work: () => T): T {
-    const index = this.faults.findIndex((fault) => fault.call === call);
-    const fault = index === -1 ? undefined : this.faults.splice(index, 1)[0];
-    if (fault?.when === "before") throw fault.error();
-    this.calls.push(call);
-    const result = work();
-    if (fault?.when === "after") throw fault.error();
-    return result;
-  }
-
-  #api(): CloudflareApi {
+  #api(run: FakeRun): CloudflareApi {
+    const ask = <T>(what: string, work: () => T | Promise<T>): Promise<T> =>
+      this.#call(run, "api", `GET ${what}`, work);
+    const { scripts, databases } = this;
     return {
-      deployments: async (name) => [...this.#script(name).deployments],
-      versions: async (name) => this.#script(name).versions.toReversed(),
-      migrationTag: async (name) => this.#script(name).migrationTag,
-      secretNames: async (name) => [...this.#script(name).secrets],
-      workersSubdomain: async () => null,
-      queueConsumers: async (queue) => this.consumers ?? this.#wantedConsumers(queue),
-      queryD1: async () => {
-        throw new D1QueryError("no such table: d1_migrations");
-      },
+      deployments: (name) => ask(`deployments ${name}`, () => [...scripts.named(name).deployments]),
+      versions: (name) =>
+        ask(`versions ${name}`, () =>
+          scripts
+            .named(name)
+            .versions.filter(({ id }) => !this.undeployable.has(id))
+            .toReversed(),
+        ),
+      versionDetail: (name, versionId) =>
+        ask(`version ${name}`, () => {
+          const version = scripts.named(name).versions.find(({ id }) => id === versionId);
+          return version === undefined ? null : { migrationTag: version.migrationTag, bindings: [] };
+        }),
+      missingBindings: () => ask("bindings", () => this.goneBindings),
+      migrationTag: (name) => ask(`service ${name}`, () => scripts.named(name).migrationTag),
+      secretNames: (name) => ask(`secrets ${name}`, () => [...scripts.named(name).secrets]),
+      workersSubdomain: () => ask("subdomain", () => null),
+      queueConsumers: (queue) => ask("consumers", () => this.consumers ?? this.#wantedConsumers(queue)),
+      queryD1: (id, sql) => ask("query", () => databases.api.queryD1(id, sql)),
+      timeTravelBookmark: (id) => ask("bookmark", () => databases.api.timeTravelBookmark(id)),
+      restoreBookmark: (id, bookmark) =>
+        this.#call(run, "api", "restore", () => databases.api.restoreBookmark(id, bookmark)),
     };
   }
 
@@ -181,139 +203,47 @@ export class FakeCloud {
       }));
   }
 
-  #nameOf(config: string): string {
-    const worker = path.basename(config, ".json");
-    if (worker !== "hub" && worker !== "hub-canary" && worker !== "archiver") throw new Error(worker);
-    return this.topology.workers[worker].name;
-  }
-
-  #upload({ config, tag, message, secrets }: Upload): string {
-    const script = this.#script(this.#nameOf(config));
-    for (const name of Object.keys(secrets)) script.secrets.add(name);
-    const id = this.#uuid();
-    const createdOn = new Date(this.clock.now()).toISOString();
-    script.versions.push({ id, number: script.versions.length + 1, createdOn, tag, message });
-    return id;
-  }
-
-  #deploy(config: string, versionId: string, message: string): void {
-    const script = this.#script(this.#nameOf(config));
-    const createdOn = new Date(this.clock.now()).toISOString();
-    script.deployments.unshift({
-      id: this.#uuid(),
-      createdOn,
-      message,
-      versions: [{ versionId, percentage: 100 }],
-    });
-  }
-
-  #wrangler(): Wrangler {
-    const key = (config: string): string => path.basename(config, ".json");
+  #wrangler(run: FakeRun): Wrangler {
+    const { scripts, databases } = this;
+    const change = <T>(call: string, work: () => T | Promise<T>): Promise<T> =>
+      this.#call(run, "wrangler", call, work);
     return {
-      build: async (_config, main, outdir) => {
+      build: async (config, main, outdir) => {
+        run.assertAlive();
+        const worker = workerOf(config);
         await mkdir(outdir, { recursive: true });
-        await writeFile(path.join(outdir, `${path.parse(main).name}.js`), this.source);
+        const text = this.sources[worker === "hub" || worker === "hub-canary" ? "hub" : "archiver"];
+        await writeFile(path.join(outdir, `${path.parse(main).name}.js`), text);
       },
-      uploadVersion: async (upload) => this.#call(`upload ${key(upload.config)}`, () => this.#upload(upload)),
-      deploy: async (upload) =>
-        this.#call(`full-deploy ${key(upload.config)}`, () => {
-          const id = this.#upload(upload);
-          this.#deploy(upload.config, id, upload.message);
-          const worker = Object.values(this.topology.workers).find(
-            ({ name }) => name === this.#nameOf(upload.config),
-          );
-          this.#script(this.#nameOf(upload.config)).migrationTag =
-            worker?.durableObjectMigrations.at(-1)?.tag ?? null;
-          return id;
+      uploadVersion: (upload) =>
+        change(`upload ${workerOf(upload.config)}`, async () =>
+          scripts.upload(workerOf(upload.config), await versionOf(upload)),
+        ),
+      deploy: (upload) =>
+        change(`full-deploy ${workerOf(upload.config)}`, async () =>
+          scripts.fullDeploy(workerOf(upload.config), await versionOf(upload)),
+        ),
+      deployVersion: (config, versionId, message) =>
+        change(`deploy ${workerOf(config)}`, () =>
+          scripts.deploy(workerOf(config), [{ versionId, percentage: 100 }], message),
+        ),
+      deployTriggers: (config) =>
+        change(`triggers ${workerOf(config)}`, () => {
+          this.consumers = null;
         }),
-      deployVersion: async (config, versionId, message) =>
-        this.#call(`deploy ${key(config)}`, () => this.#deploy(config, versionId, message)),
-      deployTriggers: async (config) => this.#call(`triggers ${key(config)}`, () => {}),
-      applyMigrations: async () => {
-        throw new CliError(EXIT.failed, "the fake has no migrations");
-      },
+      applyMigrations: (config, database) =>
+        change(`migrate ${database}`, () => databases.wrangler.applyMigrations(config, database)),
     };
   }
+}
 
-  #set(change: Partial<RolloutState>): RolloutState {
-    this.rollout = { ...this.rollout, ...change };
-    return this.rollout;
-  }
+function workerOf(config: string): WorkerKey {
+  const name = path.basename(config, ".json");
+  const worker = WORKER_KEYS.find((key) => key === name);
+  if (worker === undefined) throw new Error(`no Worker has the config ${config}`);
+  return worker;
+}
 
-  /** What the hub's own judge would do with the traffic of the moment. */
-  #judge(): void {
-    if (this.rollout.status !== "active" || this.rollout.phase === 0) return;
-    const { requests, errors } = this.rollout.counts.canary.read;
-    const seen = { requests: requests + this.traffic.requests, errors: errors + this.traffic.errors };
-    this.#set({ counts: { stable: NO_LANE, canary: { read: seen, write: NO_LANE.write } } });
-    if (
-      seen.requests >= this.rollout.gate.minSample &&
-      seen.errors / seen.requests > this.rollout.gate.maxErrorShare
-    ) {
-      this.#set({
-        status: "rolled-back",
-        shares: PHASE_SHARES[0],
-        reason: `gate: ${seen.errors} of ${seen.requests}`,
-      });
-    }
-  }
-
-  #answer(url: string, init: RequestInit | undefined): Response {
-    const { hostname, pathname } = new URL(url);
-    const headers = new Headers(init?.headers);
-    if (pathname === "/health") return this.#health(hostname, headers.get("strata-lane"));
-    if (headers.get("authorization") !== "Bearer admin") {
-      return Response.json({ title: "no" }, { status: 401 });
-    }
-    if (init?.method === "GET") {
-      this.#judge();
-      return Response.json(this.rollout);
-    }
-    const body: unknown = JSON.parse(typeof init?.body === "string" ? init.body : "{}");
-    return this.#command(pathname, body);
-  }
-
-  #health(hostname: string, lane: string | null): Response {
-    const worker = hostname === "archiver.test" ? "archiver" : lane === "canary" ? "hub-canary" : "hub";
-    const version = this.serving(worker);
-    if (version === null) return Response.json({ title: "no such worker" }, { status: 404 });
-    const sick = this.sick.has(version.id);
-    return Response.json({
-      status: sick ? "degraded" : "ok",
-      version: { id: version.id, tag: version.tag },
-      lane: lane ?? "stable",
-      bindings: { DB: sick ? "unreachable" : "ok", ARCHIVER: "ok" },
-    });
-  }
-
-  #command(pathname: string, body: unknown): Response {
-    const conflict = (title: string): Response =>
-      Response.json({ type: "/conflict", title }, { status: 409 });
-    const fields = typeof body === "object" && body !== null ? body : {};
-    const [, command = ""] = /([a-z]+)$/.exec(pathname) ?? [];
-    return this.#call(command, () => {
-      const { status, phase } = this.rollout;
-      if (command === "start") {
-        if (status === "active") return conflict("one is active");
-        const release = "release" in fields ? (fields.release as RolloutState["release"]) : null;
-        const id = this.#uuid();
-        return Response.json(this.#set({ ...IDLE, id, status: "active", release }), { status: 201 });
-      }
-      if (command === "rollback") {
-        if (status === "rolled-back") return Response.json(this.rollout);
-        if (status !== "active") return conflict("not active");
-        const reason = "reason" in fields ? String(fields.reason) : "";
-        return Response.json(this.#set({ status: "rolled-back", shares: PHASE_SHARES[0], reason }));
-      }
-      if (command === "promote") {
-        if (status === "promoted") return Response.json(this.rollout);
-        if (status !== "active" || phase !== 3) return conflict("not active in phase 3");
-        return Response.json(this.#set({ status: "promoted", shares: PHASE_SHARES[0] }));
-      }
-      if (status !== "active") return conflict("not active");
-      const next = ("phase" in fields ? fields.phase : 0) as RolloutPhase;
-      const counts = { stable: NO_LANE, canary: NO_LANE };
-      return Response.json(this.#set({ phase: next, shares: PHASE_SHARES[next], counts }));
-    });
-  }
+async function versionOf({ entry, tag, message, secrets }: Upload): Promise<NewVersion> {
+  return { source: await readFile(entry, "utf8"), tag, message, secrets };
 }

@@ -5,7 +5,7 @@ import { createArchiveClient } from "../archive/client.ts";
 import { createHubCall, type CallHub } from "../archive/hub-call.ts";
 import type { Operator } from "../archive/operator.ts";
 import { parseBody } from "../problem.ts";
-import { FakeClock } from "./fake-cloud.ts";
+import { FakeClock } from "./fake-clock.ts";
 
 export interface HubRequest {
   /** `POST /admin/archive/verify` */

@@ -1,16 +1,37 @@
+import type { RolloutPlan } from "../../../worker/src/rollout/contract.ts";
+import { definePlan } from "../../../worker/src/rollout/plan.ts";
 import { CliError } from "../exit.ts";
-import { releaseArchiver, releaseHub } from "../release.ts";
-import { FakeCloud } from "./fake-cloud.ts";
+import type { ReleaseOptions } from "../release/events.ts";
+import { release } from "../release/release.ts";
+import { FakeCloud, source } from "./fake-cloud.ts";
 
-/** A cloud with a first release of everything. */
-export async function released(): Promise<{ cloud: FakeCloud; v1: string }> {
+/** Three short phases: two looks of the fake hub pass one. */
+export const PLAN: RolloutPlan = definePlan({
+  intervalMs: 1_000,
+  phases: [
+    { shares: { read: 10 }, soakMs: 8_000 },
+    { shares: { read: 100, write: 10, background: 10 }, soakMs: 8_000 },
+    { shares: { read: 100, write: 100, background: 100 }, soakMs: 8_000 },
+  ],
+});
+
+/** What the tests release with. */
+export const OPTIONS: ReleaseOptions = {
+  plan: PLAN,
+  smoke: [{ path: "/tables" }, { path: "/openapi.json", compare: "status" }],
+};
+
+/** A cloud on which everything is released, with new code of both Workers in the working tree. */
+export async function released(): Promise<{ readonly cloud: FakeCloud; readonly v1: FakeCloud["tags"] }> {
   const cloud = new FakeCloud();
-  const context = await cloud.context();
-  await releaseArchiver(context);
-  const { tag } = await releaseHub(context);
+  await release(await cloud.context(), "all", OPTIONS);
+  const v1 = cloud.tags;
   cloud.calls.length = 0;
-  cloud.source = "export default { version: 2 }";
-  return { cloud, v1: tag };
+  cloud.events.length = 0;
+  cloud.sources.archiver = source("archiver 2");
+  cloud.sources.hub = source("hub 2");
+  cloud.clock.pass(60_000);
+  return { cloud, v1 };
 }
 
 /** The error that a run ended with. @throws when it did not, or with another kind of error */
@@ -20,5 +41,5 @@ export async function failure(work: Promise<unknown>): Promise<CliError> {
     (thrown: unknown) => thrown,
   );
   if (error instanceof CliError) return error;
-  throw new Error(`expected a CliError, got ${String(error)}`);
+  throw new Error(`expected a CliError, got ${String(error)}`, { cause: error });
 }
