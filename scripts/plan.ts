@@ -7,19 +7,17 @@ import { createCommand, runProgram, withEnvironment, type CommonFlags } from "./
 import type { Change } from "./lib/preview/bindings.ts";
 import { BUNDLE_LIMITS } from "./lib/preview/bundle-size.ts";
 import { preview, type Preview, type WorkerPreview } from "./lib/preview/index.ts";
-import type { ReleaseTarget } from "./lib/release/events.ts";
+import { RELEASE_TARGETS } from "./lib/release/events.ts";
 
 interface Flags extends CommonFlags {
   readonly allowContract: boolean;
 }
 
-const TARGETS = ["all", "hub", "archiver", "canary"] as const satisfies readonly ReleaseTarget[];
-
 const command = createCommand(
   "plan",
   "Shows what a release would change: infrastructure, migrations, bindings, sizes, quotas. Changes nothing.",
 )
-  .addArgument(new Argument("[target]", "of which release").choices([...TARGETS]).default("all"))
+  .addArgument(new Argument("[target]", "of which release").choices([...RELEASE_TARGETS]).default("all"))
   .option("--allow-contract", "as a release with this flag: migrations may be destructive or locking", false);
 
 const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`;
@@ -102,7 +100,7 @@ await runProgram<Flags>(
   command,
   () => {},
   async ({ context, result, tell }, { env, allowContract }, [given]) => {
-    const target = TARGETS.find((known) => known === given) ?? "all";
+    const target = RELEASE_TARGETS.find((known) => known === given) ?? "all";
     const found = await preview(context, target, { allowContract, plan: await loadPlan(env) });
     const part = (title: string, lines: readonly string[]): void => {
       tell(pc.bold(title));

@@ -16,7 +16,12 @@ import {
   type CommonFlags,
   type Session,
 } from "./lib/program.ts";
-import type { ReleaseOptions, ReleaseReport, ReleaseTarget } from "./lib/release/events.ts";
+import {
+  RELEASE_TARGETS,
+  type ReleaseOptions,
+  type ReleaseReport,
+  type ReleaseTarget,
+} from "./lib/release/events.ts";
 import { release } from "./lib/release/release.ts";
 import { control, CONTROLS, type Control } from "./lib/rollout/control.ts";
 import { describeRollout } from "./lib/rollout/text.ts";
@@ -38,8 +43,6 @@ interface Flags extends CommonFlags {
   readonly reason?: string;
 }
 
-const TARGETS = ["hub", "archiver", "all", "canary"] as const satisfies readonly ReleaseTarget[];
-
 /** Phases of a plan are few; what there is in the plan is checked against it. */
 const MAX_PHASE = 100;
 
@@ -49,7 +52,7 @@ const command: Command = createCommand(
 )
   .addArgument(
     new Argument("<what>", "what to release, or what the open rollout should do").choices([
-      ...TARGETS,
+      ...RELEASE_TARGETS,
       ...CONTROLS,
       "abort",
     ]),
@@ -73,7 +76,7 @@ const command: Command = createCommand(
   .option("--reason <text>", "hold, promote, abort: why, for the rollout's history")
   .option("--force", "resume: out of `frozen` too; abort: also where it is not safe", false);
 
-const isTarget = (what: string): what is ReleaseTarget => TARGETS.some((target) => target === what);
+const isTarget = (what: string): what is ReleaseTarget => RELEASE_TARGETS.some((target) => target === what);
 const isControl = (what: string): what is Control => CONTROLS.some((known) => known === what);
 
 function refuseWrongFlags(flags: Flags, [what = ""]: readonly string[]): void {

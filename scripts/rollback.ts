@@ -9,7 +9,7 @@ import {
   runProgram,
   type CommonFlags,
 } from "./lib/program.ts";
-import type { ReleaseTarget, RollbackReport } from "./lib/release/events.ts";
+import { RELEASE_TARGETS, type RollbackReport } from "./lib/release/events.ts";
 import { rollback } from "./lib/release/rollback.ts";
 
 interface Flags extends CommonFlags {
@@ -19,14 +19,15 @@ interface Flags extends CommonFlags {
   readonly reason?: string;
 }
 
-const TARGETS = ["all", "hub", "archiver", "canary"] as const satisfies readonly ReleaseTarget[];
 const MAX_PHASE = 100;
 
 const command = createCommand(
   "rollback",
   "Takes an open rollout to 0 %, or a promoted release to the last good versions.",
 )
-  .addArgument(new Argument("[target]", "what to take back; all of it unless told").choices([...TARGETS]))
+  .addArgument(
+    new Argument("[target]", "what to take back; all of it unless told").choices([...RELEASE_TARGETS]),
+  )
   .addOption(
     new Option("--phase <phase>", "only if the rollout is in this phase").argParser((value) =>
       numberFlag(1, MAX_PHASE)(value),
@@ -46,7 +47,7 @@ await runProgram<Flags>(
   command,
   ({ env, yes }) => requireTerminalOrYes(env, yes),
   async ({ context, result, tell }, flags, [given]) => {
-    const target = TARGETS.find((known) => known === given);
+    const target = RELEASE_TARGETS.find((known) => known === given);
     const report = await rollback(context, {
       force: flags.force,
       ...(target === undefined ? {} : { target }),

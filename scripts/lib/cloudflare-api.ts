@@ -4,14 +4,7 @@
  */
 import { z } from "zod";
 import { bindingSchema, bindingTarget, targetPath, type VersionBinding } from "./binding-targets.ts";
-import { CliError, EXIT, messageOf } from "./exit.ts";
-
-export interface CloudflareAccount {
-  /** Base of the REST API, for example `https://api.cloudflare.com/client/v4`. */
-  readonly apiUrl: string;
-  readonly accountId: string;
-  readonly apiToken: string;
-}
+import { apiError, apiFault, openClient, resultOf, type CloudflareAccount } from "./cloudflare-client.ts";
 
 export interface VersionShare {
   readonly versionId: string;
@@ -97,8 +90,6 @@ export class BookmarkUnavailable extends Error {
   override readonly name = "BookmarkUnavailable";
 }
 
-const TIMEOUT_MS = 30_000;
-const MAX_RETRIES = 2;
 /** Worker not found, in the two codes that the API uses for it, and version not found. */
 const SCRIPT_NOT_FOUND = new Set([10_007, 10_090, 10_222]);
 const NO_SUBDOMAIN = 10_063;
@@ -174,52 +165,6 @@ const queuesSchema = z.array(
   }),
 );
 
-interface ApiFault {
-  readonly status: number;
-  readonly codes: readonly number[];
-  readonly message: string;
-}
-
-const faultSchema = z.object({
-  status: z.number(),
-  errors: z.array(z.object({ code: z.number(), message: z.string() })).optional(),
-});
-
-export function apiFault(error: unknown): ApiFault | null {
-  const parsed = faultSchema.safeParse(error);
-  if (!parsed.success) return null;
-  const { status, errors = [] } = parsed.data;
-  return {
-    status,
-    codes: errors.map(({ code }) => code),
-    message: errors.map(({ code, message }) => `${message} [code: ${code}]`).join("; ") || messageOf(error),
-  };
-}
-
-/** The sentence for a failed call: whose fault it is and how to mend it. */
-export function apiError(error: unknown, account: CloudflareAccount, call: string): CliError {
-  const fault = apiFault(error);
-  if (fault === null) {
-    return new CliError(EXIT.failed, `Cloudflare's API cannot be reached at ${account.apiUrl}`, {
-      hints: [
-        "Check the network, and CLOUDFLARE_API_BASE_URL if it is set.",
-        `The call was: ${call} (${messageOf(error)})`,
-      ],
-      cause: error,
-    });
-  }
-  if (fault.status === 401 || fault.status === 403) {
-    return new CliError(EXIT.credentials, `Cloudflare refused the API token: ${fault.message}`, {
-      hints: [`CLOUDFLARE_API_TOKEN must be allowed to: ${call} in account ${account.accountId}.`],
-      cause: error,
-    });
-  }
-  return new CliError(EXIT.failed, `Cloudflare's API answered ${fault.status}: ${fault.message}`, {
-    hints: [`The call was: ${call}`],
-    cause: error,
-  });
-}
-
 function scriptOf(consumer: {
   script?: string | undefined;
   script_name?: string | undefined;
@@ -228,20 +173,9 @@ function scriptOf(consumer: {
   return consumer.script ?? consumer.script_name ?? consumer.service ?? null;
 }
 
-/** Opens the account. Importing the SDK takes a third of a second, so it is loaded here, when it is needed. */
+/** Opens the account. */
 export async function openCloudflareApi(account: CloudflareAccount): Promise<CloudflareApi> {
-  const [{ createClient }, { BaseSubdomains }] = await Promise.all([
-    import("cloudflare/tree-shakable"),
-    import("cloudflare/resources/workers/subdomains"),
-  ]);
-  const client = createClient({
-    resources: [BaseSubdomains],
-    apiToken: account.apiToken,
-    baseURL: account.apiUrl,
-    timeout: TIMEOUT_MS,
-    maxRetries: MAX_RETRIES,
-    logLevel: "off",
-  });
+  const client = await openClient(account);
   const base = `/accounts/${account.accountId}`;
 
   /** Calls; answers `absent` where the API says that the thing does not exist. */
@@ -261,15 +195,7 @@ export async function openCloudflareApi(account: CloudflareAccount): Promise<Clo
     const call = `GET ${path}`;
     const nothing = absent === undefined ? undefined : { result: absent };
     const answer = await unlessAbsent<unknown>(call, () => client.get(`${base}${path}`), nothing);
-    return unwrap(answer, schema, call);
-  };
-
-  const unwrap = <T>(answer: unknown, schema: z.ZodType<T>, call: string): T => {
-    const parsed = z.object({ result: schema }).safeParse(answer);
-    if (parsed.success) return parsed.data.result;
-    throw new CliError(EXIT.failed, `Cloudflare's API answered in an unknown shape: ${call}`, {
-      hints: parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`),
-    });
+    return resultOf(answer, schema, call);
   };
 
   /** A queue is listed by name; everything else answers 404 when it is gone. */
@@ -366,7 +292,7 @@ export async function openCloudflareApi(account: CloudflareAccount): Promise<Clo
         if (fault?.codes.includes(SQL_ERROR)) throw new D1QueryError(fault.message, { cause: error });
         throw apiError(error, account, `POST ${path}`);
       }
-      return unwrap(answer, statementsSchema, `POST ${path}`).flatMap(({ results }) => results ?? []);
+      return resultOf(answer, statementsSchema, `POST ${path}`).flatMap(({ results }) => results ?? []);
     },
     timeTravelBookmark: async (databaseId) => {
       const path = `/d1/database/${databaseId}/time_travel/bookmark`;
@@ -381,7 +307,7 @@ export async function openCloudflareApi(account: CloudflareAccount): Promise<Clo
         }
         throw new BookmarkUnavailable(fault.message, { cause: error });
       }
-      const { bookmark } = unwrap(answer, bookmarkSchema, `GET ${path}`);
+      const { bookmark } = resultOf(answer, bookmarkSchema, `GET ${path}`);
       if (bookmark) return bookmark;
       throw new BookmarkUnavailable("the API answers without one");
     },
@@ -389,7 +315,7 @@ export async function openCloudflareApi(account: CloudflareAccount): Promise<Clo
       const path = `/d1/database/${databaseId}/time_travel/restore?bookmark=${encodeURIComponent(bookmark)}`;
       const call = `POST ${path}`;
       const answer = await unlessAbsent<unknown>(call, () => client.post(`${base}${path}`));
-      const restored = unwrap(answer, restoredSchema, call);
+      const restored = resultOf(answer, restoredSchema, call);
       return {
         bookmark: restored.bookmark ?? null,
         previousBookmark: restored.previous_bookmark ?? null,

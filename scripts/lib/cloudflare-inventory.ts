@@ -1,16 +1,13 @@
 /** What really exists in an account, product by product: read only, through the official SDK. */
 import { z } from "zod";
-import type { CloudflareAccount } from "./cloudflare-api.ts";
-import { apiError, apiFault } from "./cloudflare-api.ts";
-import { CliError, EXIT } from "./exit.ts";
+import { apiError, apiFault, openClient, resultOf, type CloudflareAccount } from "./cloudflare-client.ts";
+import { CliError } from "./exit.ts";
 
 const PER_PAGE = 100;
 /** Pages that are read of one list, at most. */
 const MAX_PAGES = 50;
 /** Buckets that one answer lists; an account has fewer unless it asked for more. */
 const MAX_BUCKETS = 1_000;
-const TIMEOUT_MS = 30_000;
-const MAX_RETRIES = 2;
 const NOT_FOUND = 404;
 
 const named = z.object({ id: z.string(), title: z.string() });
@@ -98,29 +95,13 @@ function lifecycleFacts(rule: z.infer<typeof lifecycle>["rules"][number]): Lifec
   return { id, enabled, prefix: conditions?.prefix ?? "", kind, afterSeconds };
 }
 
-/** Opens the account; the SDK is loaded here, when it is needed. */
+/** Opens the account. */
 export async function openInventory(account: CloudflareAccount): Promise<Inventory> {
-  const [{ createClient }, { BaseSubdomains }] = await Promise.all([
-    import("cloudflare/tree-shakable"),
-    import("cloudflare/resources/workers/subdomains"),
-  ]);
-  const client = createClient({
-    resources: [BaseSubdomains],
-    apiToken: account.apiToken,
-    baseURL: account.apiUrl,
-    timeout: TIMEOUT_MS,
-    maxRetries: MAX_RETRIES,
-    logLevel: "off",
-  });
+  const client = await openClient(account);
   const base = `/accounts/${account.accountId}`;
 
-  const ask = async <T>(path: string, schema: z.ZodType<T>): Promise<T> => {
-    const parsed = z.object({ result: schema }).safeParse(await client.get(path));
-    if (parsed.success) return parsed.data.result;
-    throw new CliError(EXIT.failed, `Cloudflare's API answered in an unknown shape: GET ${path}`, {
-      hints: parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`),
-    });
-  };
+  const ask = async <T>(path: string, schema: z.ZodType<T>): Promise<T> =>
+    resultOf(await client.get(path), schema, `GET ${path}`);
 
   const answered = async <T>(call: string, work: () => Promise<T>): Promise<Answered<T>> => {
     try {

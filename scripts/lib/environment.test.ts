@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { byWorker, defaultSettings } from "../../infra/topology.ts";
-import { apiError } from "./cloudflare-api.ts";
+import { apiError } from "./cloudflare-client.ts";
 import { hintsOf, openContext, openEnvironment } from "./environment.ts";
 import type { CliError } from "./exit.ts";
 import { writeLocalCloud } from "./local-state.ts";

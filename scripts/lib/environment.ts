@@ -11,7 +11,8 @@ import {
   type WorkerKey,
 } from "../../infra/topology.ts";
 import { systemClock, type Clock } from "./clock.ts";
-import { openCloudflareApi, type CloudflareAccount, type CloudflareApi } from "./cloudflare-api.ts";
+import { openCloudflareApi, type CloudflareApi } from "./cloudflare-api.ts";
+import type { CloudflareAccount } from "./cloudflare-client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { localSecrets, readLocalCloud, stateDirectory, type LocalCloud } from "./local-state.ts";
 import type { ReleaseEvent } from "./release/events.ts";

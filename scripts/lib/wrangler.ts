@@ -9,7 +9,7 @@ import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { z } from "zod";
 import { $ } from "zx";
-import type { CloudflareAccount } from "./cloudflare-api.ts";
+import type { CloudflareAccount } from "./cloudflare-client.ts";
 import { CliError, EXIT } from "./exit.ts";
 
 /** Code that goes to a script, with what its version is labelled with. */

@@ -6,7 +6,7 @@
  */
 import { putOnce } from "../cold/index.ts";
 import type { ArchiveRunResult } from "../contract.ts";
-import { Meter, meteredBucket, meteredDatabase, NO_SPEND } from "../cost/index.ts";
+import { type Meter, meterBindings, NO_SPEND } from "../cost/index.ts";
 import { errorFields, log } from "../log.ts";
 import {
   type ArchiveBindings,
@@ -77,12 +77,7 @@ export async function archiveRun(
   bounds: RunBounds = DEFAULT_BOUNDS,
 ): Promise<ArchiveRunResult> {
   const { holder } = bindings;
-  const meter = new Meter();
-  const metered = {
-    ...bindings,
-    db: meteredDatabase(bindings.db, meter),
-    bucket: meteredBucket(bindings.bucket, meter),
-  };
+  const { meter, metered } = meterBindings(bindings);
   try {
     const moved = await withLease(metered, (lease) => drain(lease, metered, bounds, meter));
     if (moved === null) return { ran: false, ...NOTHING, remaining: 0, spent: NO_SPEND };

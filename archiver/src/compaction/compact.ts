@@ -11,7 +11,7 @@
  */
 import { type FileDraft, FileWriter, ObjectWriter, unionRows, type WrittenFile } from "../cold/index.ts";
 import type { CompactionRequest, CompactionResult } from "../contract.ts";
-import { Meter, meteredBucket, meteredDatabase, NO_SPEND } from "../cost/index.ts";
+import { type Meter, meterBindings, NO_SPEND } from "../cost/index.ts";
 import { errorFields, log } from "../log.ts";
 import {
   announceFile,
@@ -115,12 +115,7 @@ export async function compact(
   bounds: CompactionBounds = DEFAULT_COMPACTION_BOUNDS,
 ): Promise<CompactionResult> {
   const { holder } = bindings;
-  const meter = new Meter();
-  const metered = {
-    ...bindings,
-    db: meteredDatabase(bindings.db, meter),
-    bucket: meteredBucket(bindings.bucket, meter),
-  };
+  const { meter, metered } = meterBindings(bindings);
   try {
     const result = await withLease(metered, (lease) => {
       return new Compaction(lease, metered, request, bounds, meter).run();

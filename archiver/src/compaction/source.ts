@@ -9,10 +9,11 @@ import {
   type RowSet,
   RowSetError,
   streamBlocks,
+  type FileBlock,
 } from "../cold/index.ts";
 import { OcfError, parseHeader } from "../ocf/index.ts";
 import type { RecordRun, SchemaRegistry } from "../tables/index.ts";
-import { type IndexedBlock, listBlocks, type SourceFile } from "./store.ts";
+import { listBlocks, type SourceFile } from "./store.ts";
 
 /** A source is not what the index says. The other files can be merged without it. */
 export class SourceError extends Error {
@@ -26,7 +27,7 @@ export class SourceError extends Error {
 }
 
 /** A block with all that `openBlock` and `FileWriter.copy` want to know. */
-export type SourceBlock = ColdBlock & IndexedBlock;
+export type SourceBlock = ColdBlock & FileBlock;
 
 export interface SourceBindings {
   readonly db: D1Database;

@@ -1,4 +1,5 @@
 /** SQL of compaction. */
+import type { FileBlock } from "../cold/index.ts";
 import { NOT_SAID } from "../manifest/index.ts";
 import type { ColdFile } from "./policy.ts";
 
@@ -9,18 +10,6 @@ export interface SourceFile extends ColdFile {
   /** Hex. */
   readonly sync: string;
   readonly generation: number;
-}
-
-/** A block as the index has it. */
-export interface IndexedBlock {
-  readonly datasetId: string;
-  readonly start: number;
-  readonly length: number;
-  readonly crc32: number;
-  readonly recordCount: number;
-  /** ms UTC. */
-  readonly minTime: number;
-  readonly maxTime: number;
 }
 
 /** What the sources of a merge hold of a dataset. */
@@ -106,7 +95,7 @@ export async function listBlocks(
   fileId: number,
   after: number,
   limit: number,
-): Promise<readonly IndexedBlock[]> {
-  const { results } = await db.prepare(BLOCKS).bind(fileId, after, limit).all<IndexedBlock>();
+): Promise<readonly FileBlock[]> {
+  const { results } = await db.prepare(BLOCKS).bind(fileId, after, limit).all<FileBlock>();
   return results;
 }

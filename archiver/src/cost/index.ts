@@ -1,1 +1,1 @@
-export { addSpend, Meter, meteredBucket, meteredDatabase, NO_SPEND } from "./meter.ts";
+export { addSpend, Meter, meterBindings, meteredBucket, meteredDatabase, NO_SPEND } from "./meter.ts";

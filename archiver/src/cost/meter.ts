@@ -167,3 +167,13 @@ export function meteredBucket(bucket: R2Bucket, meter: Meter): R2Bucket {
     },
   });
 }
+
+/** The same bindings with a database and a bucket that are counted, and what counts them. */
+export function meterBindings<B extends { readonly db: D1Database; readonly bucket: R2Bucket }>(
+  bindings: B,
+): { readonly meter: Meter; readonly metered: B } {
+  const meter = new Meter();
+  const db = meteredDatabase(bindings.db, meter);
+  const bucket = meteredBucket(bindings.bucket, meter);
+  return { meter, metered: { ...bindings, db, bucket } };
+}

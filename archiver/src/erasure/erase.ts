@@ -14,7 +14,7 @@
  */
 import { ReadError } from "../cold/index.ts";
 import type { ErasureReceipt, EraseResult } from "../contract.ts";
-import { Meter, meteredBucket, meteredDatabase } from "../cost/index.ts";
+import { meterBindings } from "../cost/index.ts";
 import { FaultList } from "../faults.ts";
 import { ForeignFile, ObjectChanged } from "../integrity/index.ts";
 import { errorFields, log } from "../log.ts";
@@ -129,12 +129,7 @@ async function withRun<T>(
   bounds: ErasureBounds,
   work: (run: Run) => Promise<T>,
 ): Promise<T | null> {
-  const meter = new Meter();
-  const metered = {
-    ...bindings,
-    db: meteredDatabase(bindings.db, meter),
-    bucket: meteredBucket(bindings.bucket, meter),
-  };
+  const { meter, metered } = meterBindings(bindings);
   const { now } = bindings;
   const deadline = now() + bounds.runTime;
   const mayGoOn = (): boolean =>

@@ -1,7 +1,7 @@
 /** SQL of erasures. Every change of the archive is one transaction behind the manifest's guard. */
-import type { RowRange } from "../cold/index.ts";
+import type { FileBlock, RowRange } from "../cold/index.ts";
 import type { ErasureReceipt } from "../contract.ts";
-import { guard, type Lease, LEASE_TTL_MS } from "../manifest/index.ts";
+import { guardLease, type Lease } from "../manifest/index.ts";
 
 /** Marks the row of the work list that stands for the rest of the bucket; no object's key begins so. */
 const REST = ">";
@@ -42,15 +42,7 @@ export interface ErasureSource {
 
 /** A statement that fails its transaction when the lease is lost, and prolongs it otherwise. */
 function stillOurs({ db, lease, now }: ErasureStore): D1PreparedStatement {
-  return guard(db, {
-    lease,
-    now: now(),
-    leaseExpiresAt: now() + LEASE_TTL_MS,
-    files: [],
-    hotRowIds: [],
-    replaced: [],
-    replacedState: "deleting",
-  });
+  return guardLease(db, lease, now());
 }
 
 /**
@@ -368,16 +360,7 @@ interface BlockFile {
 }
 
 /** A block as a rewrite needs it. */
-export interface IndexedBlock extends BlockFile {
-  readonly datasetId: string;
-  readonly start: number;
-  readonly length: number;
-  readonly crc32: number;
-  readonly recordCount: number;
-  /** ms UTC. */
-  readonly minTime: number;
-  readonly maxTime: number;
-}
+export interface IndexedBlock extends BlockFile, FileBlock {}
 
 /** The blocks of a file, in the order of their place; what they share is in memory once. */
 export async function blocksOf(db: D1Database, fileId: number): Promise<readonly IndexedBlock[]> {

@@ -1,4 +1,5 @@
 /** The names of the checks, and those that need nothing but the index. */
+import type { FileBlock } from "../cold/index.ts";
 import type { IntegrityFault } from "../contract.ts";
 
 /** What a check is called. */
@@ -92,17 +93,6 @@ export interface IndexedFile {
   readonly lastModifiedAt: number;
 }
 
-export interface IndexedBlock {
-  readonly datasetId: string;
-  readonly start: number;
-  readonly length: number;
-  readonly crc32: number;
-  readonly recordCount: number;
-  /** ms UTC. */
-  readonly minTime: number;
-  readonly maxTime: number;
-}
-
 /** Sums up a file's blocks, which come in the order of their place, and holds them against the file. */
 export class BlockTotals {
   readonly #file: IndexedFile;
@@ -120,7 +110,7 @@ export class BlockTotals {
     this.#end = file.headerSize;
   }
 
-  add({ start, length, recordCount, minTime, maxTime }: IndexedBlock): void {
+  add({ start, length, recordCount, minTime, maxTime }: FileBlock): void {
     if (start !== this.#end) {
       const what = this.#blocks === 0 ? "the header ends" : "the block before ends";
       this.#faults.add("contiguous", this.#file.path, `a block begins at ${start}, ${what} at ${this.#end}`);

@@ -1,6 +1,7 @@
 /** Holds every byte of an object against the index. */
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import type { FileBlock } from "../cold/index.ts";
 import {
   MAX_BLOCK_BYTES,
   OcfError,
@@ -11,7 +12,7 @@ import {
   SYNC_BYTES,
 } from "../ocf/index.ts";
 import { RecordError, scanRecords, type SchemaRegistry, type TableSchema } from "../tables/index.ts";
-import type { IndexedBlock, IndexedFile, IntegrityFaults } from "./checks.ts";
+import type { IndexedFile, IntegrityFaults } from "./checks.ts";
 import type { ObjectReader } from "./reader.ts";
 import { type FileLabels, ForeignFile, parseLabels } from "./walk.ts";
 
@@ -20,7 +21,7 @@ export interface ContentBindings {
   /** At the beginning of the object, whose size is the file's. */
   readonly reader: ObjectReader;
   /** Those of the file, in the order of their place. */
-  readonly blocks: AsyncIterable<IndexedBlock>;
+  readonly blocks: AsyncIterable<FileBlock>;
   readonly registry: SchemaRegistry;
   readonly faults: IntegrityFaults;
 }
@@ -151,7 +152,7 @@ const cut = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)
 
 function checkBlock(
   file: IndexedFile,
-  block: IndexedBlock,
+  block: FileBlock,
   bytes: Uint8Array,
   { registry, faults }: ContentBindings,
 ): void {
@@ -172,7 +173,7 @@ function checkBlock(
 /** @returns what is wrong with a block whose bytes are those that were indexed */
 function wrongRecords(
   file: IndexedFile,
-  block: IndexedBlock,
+  block: FileBlock,
   bytes: Uint8Array,
   schema: TableSchema,
 ): string | null {

@@ -1,7 +1,7 @@
 /** SQL of a reindexing: what the scans found, and the transaction that puts it in the index's place. */
-import { encodeRows } from "../cold/index.ts";
-import { guard, jsonChunks, type Lease, LEASE_TTL_MS } from "../manifest/index.ts";
-import type { IndexedBlock } from "./checks.ts";
+import { encodeRows, type FileBlock } from "../cold/index.ts";
+import { guardLease, jsonChunks, type Lease } from "../manifest/index.ts";
+
 import type { ScanResult } from "./scan.ts";
 
 const KEEP_FILE = `
@@ -55,7 +55,7 @@ function fileValues(found: ScanResult, uploadedAt: number): Readonly<Record<stri
   return { ...said, ...measured, blockCount: blocks.length };
 }
 
-function blockValues(block: IndexedBlock): readonly unknown[] {
+function blockValues(block: FileBlock): readonly unknown[] {
   const { datasetId, start, length, recordCount, minTime, maxTime } = block;
   return [datasetId, start, length, block.crc32, recordCount, minTime, maxTime];
 }
@@ -74,15 +74,7 @@ export interface IndexStore {
 }
 
 function stillOurs({ db, lease, now }: IndexStore): D1PreparedStatement {
-  return guard(db, {
-    lease,
-    now: now(),
-    leaseExpiresAt: now() + LEASE_TTL_MS,
-    files: [],
-    hotRowIds: [],
-    replaced: [],
-    replacedState: "compacted",
-  });
+  return guardLease(db, lease, now());
 }
 
 /** Queries of `compareListing`. */

@@ -8,7 +8,7 @@
  * messages (one that the queue delivers again is stored again) and erasures.
  */
 import type { IntegrityFault, ReindexRequest, ReindexResult } from "../contract.ts";
-import { Meter, meteredBucket, meteredDatabase } from "../cost/index.ts";
+import { type Meter, meterBindings } from "../cost/index.ts";
 import { log } from "../log.ts";
 import { type ArchiveBindings, type Lease, withLease } from "../manifest/index.ts";
 import { expiryCutoff } from "../settings.ts";
@@ -55,12 +55,7 @@ export async function reindex(
   if (request.step === "scan") return scan(bindings, request.cursor, bounds);
   if (request.step !== "apply") return invalid("/step", "must be scan or apply");
   const { dryRun } = request;
-  const meter = new Meter();
-  const metered = {
-    ...bindings,
-    db: meteredDatabase(bindings.db, meter),
-    bucket: meteredBucket(bindings.bucket, meter),
-  };
+  const { meter, metered } = meterBindings(bindings);
   const result = await withLease(metered, (lease) => apply({ ...metered, lease, meter }, dryRun, bounds));
   return result ?? { ok: false, reason: "archive-busy", retryAfterSeconds: RETRY_AFTER_SECONDS };
 }

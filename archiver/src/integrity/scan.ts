@@ -1,10 +1,10 @@
 /** Reads an object of the bucket into what the index should say of it. */
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { storedSha256 } from "../cold/index.ts";
+import { type FileBlock, storedSha256 } from "../cold/index.ts";
 import { OcfError, parseBlock, type ParsedHeader } from "../ocf/index.ts";
 import { RecordError, scanRecords, type SchemaRegistry, type TableSchema } from "../tables/index.ts";
-import type { Check, IndexedBlock } from "./checks.ts";
+import type { Check } from "./checks.ts";
 import { ObjectReader } from "./reader.ts";
 import { BlockOwners, type FileLabels, ForeignFile, parseLabels, readHeader, walkBlocks } from "./walk.ts";
 
@@ -21,7 +21,7 @@ export interface ScannedFile {
   /** ms UTC. */
   readonly minTime: number;
   readonly maxTime: number;
-  readonly blocks: readonly IndexedBlock[];
+  readonly blocks: readonly FileBlock[];
 }
 
 /** An object that cannot be indexed. */
@@ -106,9 +106,9 @@ async function scanBlocks(
   labels: FileLabels,
   schema: TableSchema,
   onBytes: (bytes: Uint8Array) => void,
-): Promise<readonly IndexedBlock[]> {
+): Promise<readonly FileBlock[]> {
   const owners = new BlockOwners(labels.datasets);
-  const blocks: IndexedBlock[] = [];
+  const blocks: FileBlock[] = [];
   for await (const { start, bytes } of walkBlocks(reader, header.sync)) {
     onBytes(bytes);
     const { recordCount, records, length } = parseBlock(bytes, 0, header);

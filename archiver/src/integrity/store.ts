@@ -1,6 +1,7 @@
 /** SQL of the checks; it reads only. */
+import type { FileBlock } from "../cold/index.ts";
 import { jsonChunks } from "../manifest/index.ts";
-import type { IndexedBlock, IndexedFile } from "./checks.ts";
+import type { IndexedFile } from "./checks.ts";
 
 const FILE_COLUMNS = `
   id, file_path AS path, table_name AS "table", period, file_size AS size, header_size AS headerSize,
@@ -36,7 +37,7 @@ export async function* blocksOf(
   db: D1Database,
   fileId: number,
   onQuery: () => void,
-): AsyncGenerator<IndexedBlock> {
+): AsyncGenerator<FileBlock> {
   let after = { start: -1, id: 0 };
   for (;;) {
     onQuery();
@@ -47,7 +48,7 @@ export async function* blocksOf(
          FROM block_indexes WHERE file_id = ?1 AND (start_byte, id) > (?2, ?3) ORDER BY start_byte, id LIMIT ?4`,
       )
       .bind(fileId, after.start, after.id, BLOCKS_A_QUERY)
-      .all<IndexedBlock & { readonly id: number }>();
+      .all<FileBlock & { readonly id: number }>();
     yield* results;
     const last = results.at(-1);
     if (last === undefined || results.length < BLOCKS_A_QUERY) return;

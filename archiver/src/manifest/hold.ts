@@ -1,6 +1,6 @@
 /** Keeps a lease during work that takes longer than it lasts. */
 import { type Lease, LEASE_TTL_MS, holdsLease, renewLease } from "./lease.ts";
-import { guard } from "./store.ts";
+import { guardLease } from "./store.ts";
 
 /** Another has taken the lease: whatever was prepared under it must not be finished. */
 export class LeaseLost extends Error {
@@ -47,15 +47,7 @@ export class Hold {
    */
   async batch(statements: readonly D1PreparedStatement[]): Promise<readonly D1Result[]> {
     const now = this.#now();
-    const held = guard(this.#db, {
-      lease: this.lease,
-      now,
-      leaseExpiresAt: now + LEASE_TTL_MS,
-      files: [],
-      hotRowIds: [],
-      replaced: [],
-      replacedState: "deleting",
-    });
+    const held = guardLease(this.#db, this.lease, now);
     const [, ...results] = await this.guarded(() => this.#db.batch([held, ...statements]));
     this.#renewedAt = now;
     return results;

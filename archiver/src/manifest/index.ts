@@ -8,5 +8,5 @@ export {
   revokeLease,
   withLease,
 } from "./lease.ts";
-export { announceFile, COMMIT_QUERIES, commitChange, guard, jsonChunks, type NewFile } from "./store.ts";
+export { announceFile, COMMIT_QUERIES, commitChange, guardLease, jsonChunks, type NewFile } from "./store.ts";
 export { NOT_SAID } from "./schema.ts";

@@ -4,7 +4,7 @@
  * still ours and everything that the change builds on is still as it was.
  */
 import type { WrittenFile } from "../cold/index.ts";
-import type { Lease } from "./lease.ts";
+import { type Lease, LEASE_TTL_MS } from "./lease.ts";
 
 /** A file that becomes live. */
 export interface NewFile {
@@ -147,7 +147,7 @@ function blockValues({ key, file }: NewFile): readonly (readonly unknown[])[] {
  * The statements that fail a transaction unless the lease and what the change
  * builds on still stand; they renew the lease.
  */
-export function guard(db: D1Database, commit: Commit): D1PreparedStatement {
+function guard(db: D1Database, commit: Commit): D1PreparedStatement {
   const { lease, leaseExpiresAt, files, hotRowIds, replaced } = commit;
   return db
     .prepare(GUARD)
@@ -161,6 +161,19 @@ export function guard(db: D1Database, commit: Commit): D1PreparedStatement {
       replaced.length,
       JSON.stringify(files.map(({ key }) => key)),
     );
+}
+
+/** The same for a transaction that changes nothing of the manifest itself. @param now ms UTC */
+export function guardLease(db: D1Database, lease: Lease, now: number): D1PreparedStatement {
+  return guard(db, {
+    lease,
+    now,
+    leaseExpiresAt: now + LEASE_TTL_MS,
+    files: [],
+    hotRowIds: [],
+    replaced: [],
+    replacedState: "deleting",
+  });
 }
 
 /**

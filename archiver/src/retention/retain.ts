@@ -8,7 +8,7 @@
  */
 import { forgetArchivedMessages } from "../buffer/index.ts";
 import type { RetentionResult } from "../contract.ts";
-import { Meter, meteredBucket, meteredDatabase, NO_SPEND } from "../cost/index.ts";
+import { type Meter, meterBindings, NO_SPEND } from "../cost/index.ts";
 import { forgetIngestKeys } from "../ingest/index.ts";
 import { errorFields, log } from "../log.ts";
 import { type ArchiveBindings, Hold, type Lease, LeaseLost, withLease } from "../manifest/index.ts";
@@ -94,12 +94,7 @@ export async function retain(
   bounds: RetentionBounds = DEFAULT_RETENTION_BOUNDS,
 ): Promise<RetentionResult> {
   const { holder } = bindings;
-  const meter = new Meter();
-  const metered = {
-    ...bindings,
-    db: meteredDatabase(bindings.db, meter),
-    bucket: meteredBucket(bindings.bucket, meter),
-  };
+  const { meter, metered } = meterBindings(bindings);
   try {
     const counts = await withLease(metered, (lease) => new Retention(lease, metered, bounds, meter).run());
     if (counts === null) return { ran: false, ...nothing(), spent: NO_SPEND };

@@ -3,7 +3,7 @@ import type { StackOutputs } from "../../../infra/outputs.ts";
 import { topology, type Environment } from "../../../infra/topology.ts";
 import type { RolloutPlan } from "../../../worker/src/rollout/contract.ts";
 import type { Inventory } from "../cloudflare-inventory.ts";
-import type { CloudflareAccount } from "../cloudflare-api.ts";
+import type { CloudflareAccount } from "../cloudflare-client.ts";
 import { withEnvironment } from "../program.ts";
 import type { ReleaseContext } from "../environment.ts";
 import { CliError, EXIT } from "../exit.ts";

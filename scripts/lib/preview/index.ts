@@ -22,6 +22,7 @@ import {
   readScripts,
   readWorkers,
   type Bundles,
+  WORKERS_OF,
 } from "../release/facts.ts";
 import { soleVersion } from "../release/lineage.ts";
 import { planCanaries, planRelease } from "../release/plan.ts";
@@ -141,7 +142,7 @@ async function plannedSteps(
     const scripts = await readScripts(context, false);
     const [workers, pending, { rollout }] = await Promise.all([
       readWorkers(context, scripts, bundles),
-      readPending(context, TARGETS[target]),
+      readPending(context, WORKERS_OF[target]),
       readRollout(context, scripts.hub.current !== null),
     ]);
     const facts = { workers, pending, rollout, plan, upTo: null, direct: false, detach: false };
@@ -152,13 +153,6 @@ async function plannedSteps(
     return { steps: null, refused: linesOf(error) };
   }
 }
-
-const TARGETS: Readonly<Record<ReleaseTarget, readonly RolloutWorker[]>> = {
-  hub: ["hub"],
-  archiver: ["archiver"],
-  all: ROLLOUT_WORKERS,
-  canary: ROLLOUT_WORKERS,
-};
 
 async function engineAnswer(context: ReleaseContext): Promise<EngineAnswer> {
   try {
@@ -196,7 +190,7 @@ export async function preview(
   target: ReleaseTarget,
   { allowContract = false, plan }: PreviewOptions,
 ): Promise<Preview> {
-  const bundles = await buildTargets(context, TARGETS[target], {});
+  const bundles = await buildTargets(context, WORKERS_OF[target], {});
   const [found, hub, archive, workers, steps, sizes] = await Promise.all([
     infrastructure(context),
     migrationPreview(context, D1_KEYS[0], allowContract),

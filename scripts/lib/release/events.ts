@@ -1,12 +1,12 @@
 /** What the release functions are told, report while they run, and return. */
 import type { D1Key, Environment, WorkerKey } from "../../../infra/topology.ts";
-import type { RolloutState, RolloutWorker } from "../../../worker/src/rollout/contract.ts";
-import type { RolloutPlan } from "../../../worker/src/rollout/contract.ts";
+import type { RolloutPlan, RolloutState, RolloutWorker } from "../../../worker/src/rollout/contract.ts";
 import type { MigrationReport } from "../migrations/index.ts";
 import type { SmokeRequest } from "./smoke.ts";
 
 /** `canary`: the working tree on the canary scripts, without a rollout. */
-export type ReleaseTarget = RolloutWorker | "all" | "canary";
+export const RELEASE_TARGETS = ["all", "hub", "archiver", "canary"] as const;
+export type ReleaseTarget = (typeof RELEASE_TARGETS)[number];
 
 export interface ReleaseOptions {
   /** Other entry modules than the topology's, relative to the repository or absolute. */

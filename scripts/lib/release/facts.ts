@@ -11,13 +11,21 @@ import { pendingMigrations } from "../migrations/index.ts";
 import type { RolloutClient } from "../rollout/client.ts";
 import { openHub } from "../rollout/hub.ts";
 import { buildBundle, type Bundle } from "./bundle.ts";
-import type { ReleaseOptions } from "./events.ts";
+import type { ReleaseOptions, ReleaseTarget } from "./events.ts";
 import { CANARY_OF, type PendingFacts, type ScriptFacts, type WorkerFacts } from "./plan.ts";
 import { isCurrent, markOf, readScriptState, tagOf, type ScriptState } from "./script-state.ts";
 import { triggersDiffer } from "./triggers.ts";
 
 /** Database whose schema a Worker's code expects. */
 const DATABASE_OF: Readonly<Record<RolloutWorker, D1Key>> = { archiver: "archive", hub: "hub" };
+
+/** Workers whose code a target is about. */
+export const WORKERS_OF: Readonly<Record<ReleaseTarget, readonly RolloutWorker[]>> = {
+  hub: ["hub"],
+  archiver: ["archiver"],
+  all: ROLLOUT_WORKERS,
+  canary: ROLLOUT_WORKERS,
+};
 
 export type Bundles = Readonly<Partial<Record<RolloutWorker, Bundle>>>;
 export type ScriptStates = Readonly<Record<WorkerKey, ScriptState>>;

@@ -23,19 +23,13 @@ import {
   readWorkers,
   type Bundles,
   type ScriptStates,
+  WORKERS_OF,
 } from "./facts.ts";
 import { refuseHopelessRollout } from "./preconditions.ts";
 import { changedBy, planCanaries, planRelease, type ReleaseFacts, type Step } from "./plan.ts";
 import { askLane } from "./smoke.ts";
 import { describeStep } from "./step-text.ts";
 import { runSteps, type ReleaseRun } from "./steps.ts";
-
-const TARGETS: Readonly<Record<ReleaseTarget, readonly RolloutWorker[]>> = {
-  hub: ["hub"],
-  archiver: ["archiver"],
-  all: ROLLOUT_WORKERS,
-  canary: ROLLOUT_WORKERS,
-};
 
 interface Observed {
   readonly facts: ReleaseFacts;
@@ -50,7 +44,7 @@ async function observe(
   target: ReleaseTarget,
   options: ReleaseOptions,
 ): Promise<Observed> {
-  const targets = TARGETS[target];
+  const targets = WORKERS_OF[target];
   const bundles = await buildTargets(context, targets, options);
   const scripts = await readScripts(context, options.rotateSecrets ?? false);
   const [workers, pending, { hub, rollout }, defaults] = await Promise.all([
