@@ -8,6 +8,7 @@ import { blocks } from "./blocks.ts";
 import { cost } from "./cost.ts";
 import { encode } from "./encode.ts";
 import { judge } from "./judge.ts";
+import { kvAudit } from "./kv-audit.ts";
 import { levels } from "./levels.ts";
 import { writeReport } from "./lib/document.ts";
 import { describeMachine } from "./lib/machine.ts";
@@ -16,7 +17,18 @@ import { read } from "./read.ts";
 import { size } from "./size.ts";
 import { tenants } from "./tenants.ts";
 
-const BENCHES: readonly Bench[] = [encode, levels, blocks, size, read, tenants, archive, cost, judge];
+const BENCHES: readonly Bench[] = [
+  encode,
+  levels,
+  blocks,
+  size,
+  read,
+  tenants,
+  archive,
+  cost,
+  judge,
+  kvAudit,
+];
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 const write = process.argv.includes("--write");

@@ -30,6 +30,7 @@ const CHECKS: readonly { readonly name: string; readonly command: readonly strin
   { name: "format", command: ["oxfmt", "--check", "."] },
   { name: "dead code", command: ["knip", "--no-progress"] },
   { name: "import boundaries", command: ["node", "scripts/quality/check-boundaries.ts"] },
+  { name: "KV use", command: ["npm", "run", "--silent", "kv:check"] },
 ];
 
 const reportSchema = z.object({

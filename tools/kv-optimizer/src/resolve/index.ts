@@ -1,0 +1,10 @@
+export { Bindings } from "./bindings.ts";
+export { argumentSite } from "./calls.ts";
+export type { Caller } from "./callers.ts";
+export { definitions, lookupIn } from "./definitions.ts";
+export { Exhausted, type Spent } from "./guard.ts";
+export { lifetimeOf } from "./lifetime.ts";
+export { numberOf } from "./number.ts";
+export { listTexts, textsOf } from "./text.ts";
+export { type KvValue, trailOf, type Value } from "./value.ts";
+export { type Gate, nameOf, World } from "./world.ts";

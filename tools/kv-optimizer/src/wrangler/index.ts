@@ -1,0 +1,2 @@
+export { readWorkerConfigs } from "./configs.ts";
+export { runsPerDay, shortestGapMinutes } from "./cron.ts";
