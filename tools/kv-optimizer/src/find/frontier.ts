@@ -195,7 +195,7 @@ export class Spread {
   #carriesOne(value: Value, depth: number): boolean {
     if (value.kind === "kv" || value.kind === "method") return true;
     if (depth >= MAX_CARRY_DEPTH) return false;
-    const { expressions, members, types, calls } = this.#world;
+    const { expressions, members, shapes, calls } = this.#world;
     const deeper = (found: readonly Value[]): boolean => this.#carries(found, depth + 1);
     switch (value.kind) {
       case "many":
@@ -224,9 +224,9 @@ export class Spread {
       case "shape":
         // Bindings have to be named to be had: those who name them are searched already.
         return value.sites.some((site) =>
-          types
+          shapes
             .memberNames(site)
-            .some((name) => !isBindingName(name) && deeper(types.member(site, name, value))),
+            .some((name) => !isBindingName(name) && deeper(shapes.member(site, name, value))),
         );
       case "module":
         return [...value.file.exports.keys()].some((name) => deeper(members.exported(value.file, name)));

@@ -1,8 +1,9 @@
 /** The binder: one walk over a syntax tree that notes scopes, declarations, functions, classes, calls and exports. */
-import { OPERATIONS } from "../model.ts";
 import { docBefore, docParam, docType } from "./bind-docs.ts";
+import { bindAssignment } from "./bind-assignment.ts";
 import { bindClass } from "./bind-class.ts";
 import { bindExport, bindImport } from "./bind-module.ts";
+import { bindObject, isMethodOf } from "./bind-object.ts";
 import { declarePattern, declareType } from "./declare.ts";
 import { type DocParams, docParamsOf } from "./comments.ts";
 import { factsOf, leaves } from "./narrowing.ts";
@@ -64,16 +65,16 @@ export class Binder {
   readonly file: SourceFile;
   #loops: LoopFrame | null = null;
   #statement = 0;
-  readonly #writes: Writes;
+  readonly writes: Writes;
 
   constructor(file: SourceFile) {
     this.file = file;
-    this.#writes = new Writes(file);
+    this.writes = new Writes(file);
   }
 
   /** Hands assignments to the declarations, which are all known now. */
   finish(): void {
-    this.#writes.settle();
+    this.writes.settle();
   }
 
   visitAll(nodes: readonly (Node | null)[], scope: Scope): void {
@@ -188,10 +189,10 @@ export class Binder {
         this.#call(node, scope);
         return;
       case "AssignmentExpression":
-        this.#assignment(node, scope);
+        bindAssignment(this, node, scope);
         return;
       case "ObjectExpression":
-        this.#object(node, scope);
+        bindObject(this, node, scope);
         return;
       case "ArrayExpression":
         for (const element of node.elements) {
@@ -233,7 +234,7 @@ export class Binder {
       node: { type: "Identifier", name: "undefined", start: target.start, end: target.end },
       scope,
     };
-    if (property !== null) this.#writes.property(member.object, property, site, scope);
+    if (property !== null) this.writes.property(member.object, property, site, scope);
   }
 
   /** A block's scope. */
@@ -418,96 +419,14 @@ export class Binder {
     if (callee.type === "MemberExpression" && name === "assign" && calleeName(callee.object) === "Object") {
       const [target, ...parts] = node.arguments;
       if (target !== undefined) {
-        for (const part of parts) this.#writes.property(target, ASSIGNED, { node: part, scope }, scope);
+        for (const part of parts) this.writes.property(target, ASSIGNED, { node: part, scope }, scope);
       }
       return;
     }
     if (index === undefined || callee.type !== "MemberExpression") return;
     const value = node.arguments[index];
-    if (value !== undefined) this.#writes.property(callee.object, null, { node: value, scope }, scope);
+    if (value !== undefined) this.writes.property(callee.object, null, { node: value, scope }, scope);
   }
-
-  #assignment(node: Extract<Node, { type: "AssignmentExpression" }>, scope: Scope): void {
-    const target = bare(node.left);
-    const site: Site = { node: node.right, scope };
-    if (target.type === "Identifier") {
-      this.#writes.name({ name: target.name, scope, site, appends: node.operator === "+=" });
-      this.named(node.right, scope, { names: [target.name] });
-      return;
-    }
-    if (target.type === "MemberExpression") {
-      const property = keyName(target.property, target.computed);
-      if (property !== null && this.#exported(target.object, property, site)) {
-        this.named(node.right, scope, { names: [property] });
-        return;
-      }
-      this.#writes.property(target.object, property, site, scope);
-      const member = bare(target.object).type === "ThisExpression" ? scope.self : null;
-      this.visit(target.object, scope);
-      if (target.computed) this.visit(target.property, scope);
-      this.named(node.right, scope, property === null ? {} : { names: [property], member });
-      return;
-    }
-    this.visit(node.left, scope);
-    this.visit(node.right, scope);
-  }
-
-  /** `module.exports = …`, `module.exports.name = …`, `exports.name = …`. */
-  #exported(object: Node, property: string, site: Site): boolean {
-    const owner = bare(object);
-    if (owner.type === "Identifier" && owner.name === "module" && property === "exports") {
-      this.file.commonjs = site;
-      return true;
-    }
-    const isExports =
-      (owner.type === "Identifier" && owner.name === "exports") ||
-      (owner.type === "MemberExpression" &&
-        owner.object.type === "Identifier" &&
-        owner.object.name === "module" &&
-        keyName(owner.property, owner.computed) === "exports");
-    if (isExports) this.file.exports.set(property, { kind: "site", site });
-    return isExports;
-  }
-
-  #object(node: Extract<Node, { type: "ObjectExpression" }>, scope: Scope): void {
-    const object: Site = { node, scope };
-    const member: Self = { kind: "object", site: object };
-    for (const property of node.properties) {
-      if (property.type === "SpreadElement") {
-        this.visit(property.argument, scope);
-        continue;
-      }
-      if (property.computed) this.visit(property.key, scope);
-      const key = keyName(property.key, property.computed);
-      const value = bare(property.value);
-      if (isFunction(value)) {
-        const role = property.kind === "get" ? "getter" : property.kind === "set" ? "setter" : "method";
-        const hints = { member, role, names: key === null ? [] : [key] } as const;
-        this.bindFunction(value, scope, hints);
-        continue;
-      }
-      if (key !== null && value.type === "Identifier") {
-        listAt(this.file.references, value.name).push({ scope, use: { kind: "property", key, object } });
-      }
-      if (key !== null && isMethodOf(value)) this.file.methodNames.add(key);
-      this.named(property.value, scope, key === null ? {} : { names: [key] });
-    }
-  }
-}
-
-/** `kv.get` or `kv.get.bind(kv)`, kept for later. */
-function isMethodOf(node: Node): boolean {
-  if (node.type === "CallExpression") {
-    const callee = bare(node.callee);
-    return (
-      callee.type === "MemberExpression" &&
-      keyName(callee.property, callee.computed) === "bind" &&
-      isMethodOf(bare(callee.object))
-    );
-  }
-  if (node.type !== "MemberExpression") return false;
-  const name = keyName(node.property, node.computed);
-  return OPERATIONS.some((operation) => operation === name);
 }
 
 /** Property under which `Object.assign(name, site)` is noted. */

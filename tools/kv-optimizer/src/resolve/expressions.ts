@@ -279,9 +279,9 @@ export class Expressions {
       }
       return narrowed(this.#world, this.declared(declaration), name, { node, scope });
     }
-    const { bindings, types } = this.#world;
+    const { bindings, typeNames } = this.#world;
     if (GLOBAL_OBJECTS.has(name)) return [ENV];
-    const global = types.globalValue(name);
+    const global = typeNames.globalValue(name);
     if (global !== null) return this.declared(global);
     if (bindings.isGlobal(scope.file.path, name)) {
       const trail = { text: `the global ${name} of a Worker without modules`, before: null };

@@ -246,15 +246,15 @@ export class Members {
         );
       }
       case "shape":
-        return union(...object.sites.map((site) => this.#world.types.anyMember(site, object)));
+        return union(...object.sites.map((site) => this.#world.shapes.anyMember(site, object)));
       default:
         return [];
     }
   }
 
   #shape(object: Extract<Value, { kind: "shape" }>, name: string, scope: Scope): readonly Value[] {
-    const { types, bindings } = this.#world;
-    const found = union(...object.sites.map((site) => types.member(site, name, object)));
+    const { shapes, bindings } = this.#world;
+    const found = union(...object.sites.map((site) => shapes.member(site, name, object)));
     const [site] = object.sites;
     if (site !== undefined && bindings.isBinding(object.name, site, name)) {
       if (found.some(({ kind }) => kind === "kv")) return [this.#binding(name, false)];
@@ -288,7 +288,7 @@ export class Members {
 
   #looksLikeKv({ sites }: Extract<Value, { kind: "shape" }>): boolean {
     if (sites.length === 0) return true;
-    const names = sites.flatMap((site) => this.#world.types.memberNames(site));
+    const names = sites.flatMap((site) => this.#world.shapes.memberNames(site));
     return names.length > 0 && names.every(isOperation);
   }
 

@@ -29,7 +29,7 @@ function factsAt(scope: Scope, name: string, offset: number): readonly Fact[] {
 /** Whether a value may be what the fact says; one of which the property is not known may. */
 function agrees(world: World, value: Value, { property, text, holds }: Fact): boolean {
   if (value.kind !== "shape") return true;
-  const texts = value.sites.flatMap((site) => world.types.memberTexts(site, property));
+  const texts = value.sites.flatMap((site) => world.shapes.memberTexts(site, property));
   if (texts.length === 0) return true;
   return holds ? texts.includes(text) : texts.some((known) => known !== text);
 }

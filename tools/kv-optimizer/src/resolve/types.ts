@@ -1,20 +1,10 @@
 /** What something of a type may be. */
-import {
-  bare,
-  type Declaration,
-  keyName,
-  type Node,
-  type Scope,
-  type Site,
-  type SourceFile,
-  type TypeDeclaration,
-} from "../program/index.ts";
+import { type Node, type Scope, type Site, type SourceFile, type TypeDeclaration } from "../program/index.ts";
 import { ENV_NAME } from "./bindings.ts";
 import { literalTexts } from "./literal-types.ts";
+import { lastName } from "./type-names.ts";
 import { ENV, FOREIGN, NO_ARGUMENTS, OTHER, type TypeArguments, union, type Value } from "./value.ts";
 import { placeOf, type World } from "./world.ts";
-
-type Shape = Extract<Value, { kind: "shape" }>;
 
 /** Types that hand through what they are given. */
 const TRANSPARENT: ReadonlySet<string> = new Set([
@@ -56,15 +46,8 @@ const HANDLER_TYPES: ReadonlySet<string> = new Set(["PagesFunction"]);
 /** Types of which nothing follows. */
 const OPAQUE: ReadonlySet<string> = new Set(["Function", "Object", "T", "this"]);
 
-/** What declaration files and scripts make known everywhere. */
-interface Globals {
-  readonly types: Map<string, TypeDeclaration>;
-  readonly values: Map<string, Declaration>;
-}
-
 export class Types {
   readonly #world: World;
-  #globals: Globals | null = null;
 
   constructor(world: World) {
     this.#world = world;
@@ -111,7 +94,7 @@ export class Types {
         return this.values({ node: node.typeAnnotation, scope }, types);
       case "TSIndexedAccessType": {
         const object = this.values({ node: node.objectType, scope }, types);
-        const names = this.#names(node.indexType, types);
+        const names = this.#indexNames(node.indexType, types);
         if (names.length === 0) return this.#world.members.properties(object);
         return union(...names.map((name) => this.#world.members.named(object, name, scope)));
       }
@@ -122,7 +105,7 @@ export class Types {
         const name = node.qualifier.type === "Identifier" ? node.qualifier.name : "";
         if (name === "KVNamespace") return this.#namespace({ node, scope });
         const module = this.#world.imported(scope.file, node.source.value, "type");
-        return module === null ? [] : this.#named(name, module.root, NO_ARGUMENTS, [], { node, scope });
+        return module === null ? [] : this.named(name, module.root, NO_ARGUMENTS, [], { node, scope });
       }
       case "TSFunctionType":
       case "TSConstructorType":
@@ -149,108 +132,13 @@ export class Types {
     }
   }
 
-  /** The member of a type: its own, or one that it inherits. */
-  member(site: Site, name: string, shape: Shape): readonly Value[] {
-    const { guard } = this.#world;
-    const compute = (): readonly Value[] => this.#member(site, name, shape);
-    return shape.types.size > 0
-      ? compute()
-      : guard.answer<readonly Value[]>(guard.part(site.node, name), [], compute);
-  }
-
   /** The names that an index stands for: written out, or those of a mapped type or a call. */
-  #names(index: Node, types: TypeArguments): readonly string[] {
+  #indexNames(index: Node, types: TypeArguments): readonly string[] {
     const parameter =
       index.type === "TSTypeReference" && index.typeName.type === "Identifier"
         ? types.get(index.typeName.name)
         : undefined;
     return parameter?.flatMap((value) => (value.kind === "key" ? [value.text] : [])) ?? literalTexts(index);
-  }
-
-  /** The names of the members of a type, without those that it inherits. */
-  memberNames({ node }: Site): readonly string[] {
-    return elementsOf(node).flatMap((element) => {
-      if (element.type !== "TSPropertySignature" && element.type !== "TSMethodSignature") return [];
-      const name = keyName(element.key, element.computed);
-      return name === null ? [] : [name];
-    });
-  }
-
-  /** The strings that the type of a member allows, for example the tag of a union. */
-  memberTexts({ node }: Site, name: string): readonly string[] {
-    return elementsOf(node).flatMap((element) =>
-      element.type === "TSPropertySignature" &&
-      keyName(element.key, element.computed) === name &&
-      element.typeAnnotation !== null
-        ? literalTexts(element.typeAnnotation.typeAnnotation)
-        : [],
-    );
-  }
-
-  #member({ node, scope }: Site, name: string, shape: Shape): readonly Value[] {
-    const { types } = shape;
-    if (node.type === "TSMappedType") {
-      const names = this.#texts({ node: node.constraint, scope });
-      if (node.typeAnnotation === null || (names.length > 0 && !names.includes(name))) return [];
-      const inner: TypeArguments = new Map([...types, [node.key.name, [{ kind: "key", text: name }]]]);
-      return this.values({ node: node.typeAnnotation, scope }, inner);
-    }
-    const elements = elementsOf(node);
-    const found: (readonly Value[])[] = [];
-    let indexed: readonly Value[] = [];
-    for (const element of elements) {
-      switch (element.type) {
-        case "TSPropertySignature":
-          if (keyName(element.key, element.computed) === name && element.typeAnnotation !== null) {
-            found.push(this.values({ node: element.typeAnnotation, scope }, types));
-          }
-          break;
-        case "TSMethodSignature":
-          if (keyName(element.key, element.computed) === name) {
-            const result = element.returnType === null ? null : { node: element.returnType, scope };
-            found.push(
-              element.kind === "get" && result !== null
-                ? this.values(result, types)
-                : [{ kind: "signature", result, types }],
-            );
-          }
-          break;
-        case "TSIndexSignature":
-          indexed = union(indexed, this.values({ node: element.typeAnnotation, scope }, types));
-          break;
-        default:
-      }
-    }
-    if (found.length > 0) return union(...found);
-    const inherited = this.#parents({ node, scope }, types);
-    return union(indexed, ...inherited.map((parent) => this.#world.members.named([parent], name, scope)));
-  }
-
-  #parents({ node, scope }: Site, types: TypeArguments): readonly Value[] {
-    if (node.type !== "TSInterfaceDeclaration") return [];
-    return union(
-      ...node.extends.map(({ expression, typeArguments }) => {
-        const name = lastName(expression);
-        const given = (typeArguments?.params ?? []).map((type) => this.values({ node: type, scope }, types));
-        return name === null ? [] : this.#named(name, scope, types, given, { node: expression, scope });
-      }),
-    );
-  }
-
-  /** The values of all members of a type. */
-  anyMember({ node, scope }: Site, { types }: Shape): readonly Value[] {
-    if (node.type === "TSMappedType") {
-      return node.typeAnnotation === null ? [] : this.values({ node: node.typeAnnotation, scope }, types);
-    }
-    const elements = elementsOf(node);
-    return union(
-      ...elements.map((element) =>
-        (element.type === "TSPropertySignature" || element.type === "TSIndexSignature") &&
-        element.typeAnnotation !== null
-          ? this.values({ node: element.typeAnnotation, scope }, types)
-          : [],
-      ),
-    );
   }
 
   /** The parameter of a function type, for functions that take their types from where they stand. */
@@ -268,33 +156,10 @@ export class Types {
     const name = lastName(node.typeName);
     if (name === null) return [];
     if (HANDLER_TYPES.has(name) && index === 0) return [this.#context(node, scope, NO_ARGUMENTS)];
-    const declared = this.#declared(name, scope);
+    const declared = this.#world.typeNames.declared(name, scope);
     return declared?.kind === "alias" && declared.site.node.type === "TSTypeAliasDeclaration"
       ? this.parameter({ node: declared.site.node.typeAnnotation, scope: declared.site.scope }, index)
       : [];
-  }
-
-  /** A value that a declaration file makes global. */
-  globalValue(name: string): Declaration | null {
-    return this.#readGlobals().values.get(name) ?? null;
-  }
-
-  #readGlobals(): Globals {
-    if (this.#globals !== null) return this.#globals;
-    const globals: Globals = { types: new Map(), values: new Map() };
-    this.#globals = globals;
-    for (const file of this.#world.program.where(mayDeclareGlobals)) {
-      const declaresGlobals = file.text.includes("declare global");
-      if (file.isModule && !declaresGlobals) continue;
-      for (const [name, declared] of file.root.types) {
-        if (!globals.types.has(name) && declared.kind !== "import") globals.types.set(name, declared);
-      }
-      if (!/\.d\.[cm]?ts$/.test(file.path) && !declaresGlobals) continue;
-      for (const [name, declared] of file.root.names) {
-        if (declared.kind === "value") globals.values.set(name, declared);
-      }
-    }
-    return globals;
   }
 
   #namespace(site: Site): readonly Value[] {
@@ -322,51 +187,29 @@ export class Types {
       const made = given[0] ?? [];
       return union(...made.map((value) => this.#world.calls.called(value)));
     }
-    if (CONTEXTS.has(name) && !this.#isOwnType(this.#declared(name, scope))) {
+    if (CONTEXTS.has(name) && !this.#world.typeNames.isOwn(this.#world.typeNames.declared(name, scope))) {
       return [this.#context(node, scope, types)];
     }
     const [first] = node.typeArguments?.params ?? [];
-    if (name === "Record" && first !== undefined && this.#declared(name, scope) === null) {
-      const keys = this.#texts({ node: first, scope });
+    if (name === "Record" && first !== undefined && this.#world.typeNames.declared(name, scope) === null) {
+      const keys = this.#world.typeNames.texts({ node: first, scope });
       return this.#unknown(name, given, keys.length > 0 ? keys : null);
     }
-    return this.#named(name, scope, types, given, { node, scope });
+    return this.named(name, scope, types, given, { node, scope });
   }
 
-  /** The strings that a type allows, through its name. */
-  #texts({ node, scope }: Site, depth = 0): readonly string[] {
-    if (node.type !== "TSTypeReference") return literalTexts(node);
-    const name = lastName(node.typeName);
-    const declared = name === null || depth > 8 ? null : this.#declared(name, scope);
-    if (declared?.kind !== "alias" || declared.site.node.type !== "TSTypeAliasDeclaration") return [];
-    return this.#texts({ node: declared.site.node.typeAnnotation, scope: declared.site.scope }, depth + 1);
-  }
-
-  #named(
+  /** What something of a named type may be. @param given what its type arguments are */
+  named(
     name: string,
     scope: Scope,
     types: TypeArguments,
     given: readonly (readonly Value[])[],
     site: Site,
   ): readonly Value[] {
-    const declared = this.#declared(name, scope);
-    if (name === "KVNamespace" && !this.#isOwnType(declared)) return this.#namespace(site);
+    const declared = this.#world.typeNames.declared(name, scope);
+    if (name === "KVNamespace" && !this.#world.typeNames.isOwn(declared)) return this.#namespace(site);
     if (declared === null) return this.#unknown(name, given);
     return this.#ofDeclaration(declared, name, types, given, site);
-  }
-
-  /** A type of that name which a module of the program declares, and not the platform. */
-  #isOwnType(declared: TypeDeclaration | null): boolean {
-    if (declared === null) return false;
-    if (declared.kind === "import") {
-      const module = this.#world.imported(declared.file, declared.source, "type");
-      const found = module === null ? null : this.#exported(module, declared.name, 0);
-      return found !== null && this.#isOwnType(found.declared);
-    }
-    if (declared.kind === "class") return true;
-    if (declared.kind !== "interface" && declared.kind !== "alias") return false;
-    const { file } = declared.site.scope;
-    return file.isModule && !/\.d\.[cm]?ts$/.test(file.path);
   }
 
   #ofDeclaration(
@@ -420,7 +263,7 @@ export class Types {
             given,
           );
         }
-        const found = declared.name === "*" ? null : this.#exported(module, declared.name, 0);
+        const found = declared.name === "*" ? null : this.#world.typeNames.exported(module, declared.name);
         return found === null
           ? this.#unknown(name, given)
           : this.#ofDeclaration(found.declared, found.name, types, given, site);
@@ -499,63 +342,6 @@ export class Types {
     }
     return [];
   }
-
-  #declared(name: string, scope: Scope): TypeDeclaration | null {
-    return scope.lookupType(name) ?? this.#readGlobals().types.get(name) ?? null;
-  }
-
-  /** An exported type of a module, through barrels. */
-  #exported(
-    file: Scope["file"],
-    name: string,
-    depth: number,
-  ): { readonly declared: TypeDeclaration; readonly name: string } | null {
-    if (depth > 20) return null;
-    const found = file.exports.get(name);
-    if (found?.kind === "local" || found === undefined) {
-      const local = found?.name ?? name;
-      const declared = file.root.types.get(local);
-      // An interface is exported by its name alone; a star may hide behind it.
-      if (declared !== undefined) return { declared, name: local };
-    }
-    if (found?.kind === "site") {
-      const node = bare(found.site.node);
-      const declared =
-        "id" in node && node.id?.type === "Identifier" ? file.root.types.get(node.id.name) : undefined;
-      if (declared !== undefined) return { declared, name };
-    }
-    if (found?.kind === "elsewhere") {
-      const module = this.#world.imported(file, found.source, "type");
-      return module === null || found.name === "*" ? null : this.#exported(module, found.name, depth + 1);
-    }
-    for (const source of file.stars) {
-      const module = this.#world.imported(file, source, "type");
-      const behind = module === null ? null : this.#exported(module, name, depth + 1);
-      if (behind !== null) return behind;
-    }
-    return null;
-  }
-}
-
-/** Whether a text names namespaces, and is either no module or declares globals. */
-function mayDeclareGlobals(text: string): boolean {
-  if (!text.includes("KVNamespace")) return false;
-  return text.includes("declare global") || !/^(?:import|export)\b/m.test(text);
-}
-
-function elementsOf(node: Node): Extract<Node, { type: "TSTypeLiteral" }>["members"] {
-  return node.type === "TSInterfaceDeclaration"
-    ? node.body.body
-    : node.type === "TSTypeLiteral"
-      ? node.members
-      : [];
-}
-
-function lastName(node: Node): string | null {
-  if (node.type === "Identifier") return node.name;
-  if (node.type === "TSQualifiedName") return node.right.name;
-  if (node.type === "MemberExpression") return keyName(node.property, node.computed);
-  return null;
 }
 
 /** What the type parameters of a declaration stand for. */

@@ -6,6 +6,8 @@ import { Calls } from "./calls.ts";
 import { Expressions } from "./expressions.ts";
 import { Guard, type Spent } from "./guard.ts";
 import { Members } from "./members.ts";
+import { Shapes } from "./shapes.ts";
+import { TypeNames } from "./type-names.ts";
 import { Types } from "./types.ts";
 import { lineOf } from "../program/index.ts";
 
@@ -24,6 +26,8 @@ export class World {
   readonly expressions: Expressions;
   readonly members: Members;
   readonly types: Types;
+  readonly typeNames: TypeNames;
+  readonly shapes: Shapes;
   readonly calls: Calls;
   readonly callers: Callers;
 
@@ -40,7 +44,9 @@ export class World {
     this.guard = new Guard(spent);
     this.expressions = new Expressions(this);
     this.members = new Members(this);
+    this.typeNames = new TypeNames(this);
     this.types = new Types(this);
+    this.shapes = new Shapes(this);
     this.calls = new Calls(this);
     this.callers = new Callers(this);
   }
