@@ -1,5 +1,5 @@
 /** From text to a bound file. */
-import { parseSync, type ParserOptions, rawTransferSupported } from "oxc-parser";
+import { parseSync, type ParseResult, type ParserOptions, rawTransferSupported } from "oxc-parser";
 import { Binder } from "./bind.ts";
 import { docTypedefOf, startsOfLines } from "./comments.ts";
 import { refuseDepth } from "./depth.ts";
@@ -29,10 +29,24 @@ const MODULE_SYNTAX: ReadonlySet<string> = new Set([
   "TSExportAssignment",
 ]);
 
-/** Takes the tree from the parser's memory instead of as JSON, where that is possible: it is several times faster. */
-const TRANSFER: ParserOptions & { readonly experimentalRawTransfer: boolean } = {
-  experimentalRawTransfer: rawTransferSupported(),
-};
+/** Whether the tree can be taken from the parser's memory instead of as JSON, which is several times faster. */
+let transfers = rawTransferSupported();
+
+/** Parses by the fastest way there is: the transfer wants gigabytes of address space, which not every place grants. */
+function parseText(path: string, text: string, options: ParserOptions): ParseResult {
+  if (transfers) {
+    const transferred: ParserOptions & { readonly experimentalRawTransfer: true } = {
+      ...options,
+      experimentalRawTransfer: true,
+    };
+    try {
+      return parseSync(path, text, transferred);
+    } catch {
+      transfers = false;
+    }
+  }
+  return parseSync(path, text, options);
+}
 
 /**
  * Parses and binds one file.
@@ -45,13 +59,7 @@ export function parseFile(path: string, text: string, typesOnly: boolean): Sourc
   refuse(text, hasJsx);
   // CommonJS may `return` at the top level, and a script declares globals.
   const sourceType = /\.c[jt]s$/.test(path) ? "commonjs" : "unambiguous";
-  const parsed = parseSync(path, text, {
-    ...TRANSFER,
-    lang,
-    sourceType,
-    astType: "ts",
-    preserveParens: false,
-  });
+  const parsed = parseText(path, text, { lang, sourceType, astType: "ts", preserveParens: false });
   const error = parsed.errors.find(({ severity }) => severity === "Error");
   const { program } = parsed;
   if (error !== undefined && program.body.length === 0) {
