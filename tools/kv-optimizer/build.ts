@@ -3,7 +3,7 @@
  * files of theirs take longer to load than a scan of a small repository. What has native code,
  * and what only `--watch` needs, stays outside. Their licences are put beside it.
  */
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 
@@ -14,6 +14,7 @@ const REQUIRE = `import { createRequire } from "node:module"; const require = cr
 const root = import.meta.dirname;
 const dist = path.join(root, "dist");
 
+await rm(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: ["bin/kv-optimizer.ts", "src/index.ts"],
