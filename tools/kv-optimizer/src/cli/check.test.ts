@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseBaseline } from "../baseline/baseline-file.ts";
 import { INDEX, LAST_SYNC, TestRepository } from "./test-repository.ts";
@@ -167,8 +168,9 @@ describe("a check that cannot run", () => {
       "check --nonsense 3 --formt xml --format xml --loop-count 0 --allow-puts-increase -1 --fail-on new-list,old --prune --update-baseline stray",
     );
     expect(code).toBe(1);
+    // Its mark is red where colours are shown, as they are in CI.
     expect(
-      stderr
+      stripVTControlCharacters(stderr)
         .trimEnd()
         .split("\n")
         .map((line) => line.slice(2)),
