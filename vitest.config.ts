@@ -17,7 +17,7 @@ const stub = (name: string, scriptPath: string) => ({
 });
 
 /** A hang is found all the same; how long a test takes is a matter of the machine. */
-const BOUNDS = { testTimeout: 120_000, hookTimeout: 120_000 };
+const BOUNDS = { testTimeout: 600_000, hookTimeout: 600_000 };
 
 /** Tests that run on Node; many of them start real programs. */
 const nodeProject = (name: string, folder: string) => ({

@@ -153,5 +153,5 @@ describe("any deliveries to any canaries, with any trouble of the database,", ()
       }),
       { numRuns: 60 },
     );
-  }, 120_000);
+  });
 });

@@ -230,7 +230,7 @@ describe("a compaction", () => {
     const after = await readStored();
     expect(after.faults).toEqual([]);
     expect(after.cold).toEqual(before.cold);
-  }, 20_000);
+  });
 
   it("that fails in the middle of an upload gives the upload up, and can be repeated", async () => {
     const archiver = await storeLarge();
@@ -241,7 +241,7 @@ describe("a compaction", () => {
     expect(aborted).toEqual([expect.stringMatching(/^notes\/2026_11_20\/l1-/)]);
     expect(await liveFiles()).toHaveLength(2);
     expect(await compactNow(archiver)).toMatchObject({ filesBefore: 2, filesAfter: 1 });
-  }, 20_000);
+  });
 
   it("leaves an archive alone that has nothing to merge", async () => {
     const archiver = new TestArchiver();

@@ -81,7 +81,7 @@ describe("a reader sees every record once", () => {
       async () => expect(await readEverything()).toEqual(all),
     );
     expect(operations).toBeGreaterThan(15);
-  }, 60_000);
+  });
 
   it("at every moment of the sources' removal", async () => {
     const operations = await atEveryOperation(
@@ -95,7 +95,7 @@ describe("a reader sees every record once", () => {
       async () => expect(await readEverything()).toEqual(all),
     );
     expect(operations).toBeGreaterThan(8);
-  }, 60_000);
+  });
 
   it("when a compaction comes at any moment of its pages", async () => {
     const operations = await atEveryOperation(
@@ -104,7 +104,7 @@ describe("a reader sees every record once", () => {
       compactAll,
     );
     expect(operations).toBeGreaterThan(8);
-  }, 60_000);
+  });
 
   it("when the files that it is reading are merged and removed under its hands", async () => {
     const operations = await atEveryOperation(
@@ -116,7 +116,7 @@ describe("a reader sees every record once", () => {
       },
     );
     expect(operations).toBeGreaterThan(8);
-  }, 60_000);
+  });
 
   it("when between its pages files come, are merged and are removed", async () => {
     await storeFiles(0, 2);
@@ -159,5 +159,5 @@ describe("two compactions at once", () => {
       },
     );
     expect(operations).toBeGreaterThan(15);
-  }, 60_000);
+  });
 });

@@ -243,7 +243,7 @@ describe("an Avro container", () => {
       }),
       { numRuns: 500 },
     );
-  }, 60_000);
+  });
 });
 
 describe("a container of generic records", () => {

@@ -103,5 +103,5 @@ describe("a table without a schema", () => {
       ),
       { numRuns: 200 },
     );
-  }, 60_000);
+  });
 });

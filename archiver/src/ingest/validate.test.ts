@@ -130,7 +130,7 @@ describe("validation", () => {
         expect(JSON.parse(JSON.stringify(back))).toEqual(plain);
       }),
     );
-  }, 60_000);
+  });
 });
 
 describe("a fault list", () => {
