@@ -36,6 +36,8 @@ const PLAN = definePlan({
     latency: { tolerance: 0.5, slackMs: 100 },
     numbers: { records_read: { worse: "lower", tolerance: 0.25 } },
   },
+  // Enough copies to see one failure in fifty before anybody meets it.
+  mirror: { soakMs: 5_000, initialDelayMs: 1_000, gate: { minSample: { read: 400 }, errorTolerance: 0.002 } },
   phases: [
     // Enough reads to see one failure in fifty.
     { shares: { read: 10 }, soakMs: 8_000, initialDelayMs: 1_000, gate: { minSample: { read: 250 } } },
@@ -91,7 +93,8 @@ async function run(): Promise<readonly Round[]> {
   for (const upload of uploads) await client.upload({ ...upload, records: upload.records.slice(0, 200) });
   // What is read must be there before it is read.
   await queueDrained(cloud.apiUrl, context.topology.queues.ingest.name, context.clock, stop.signal);
-  const load = new Load(client, uploads);
+  const operator = new HubClient((await context.url("hub")) ?? "", context.secrets["ADMIN_TOKEN"] ?? "");
+  const load = new Load(client, operator, uploads);
   const kinds: readonly Kind[] = [
     ...(flags.bad ? BAD_KINDS.filter(({ name }) => name.includes(flags.only ?? "")) : []),
     ...Array.from({ length: flags.good }, (_, index) => goodKind(index + 1)),
@@ -102,11 +105,12 @@ async function run(): Promise<readonly Round[]> {
     const done = await round(kind, options);
     rounds.push(done);
     say(
-      `${done.fate.padEnd(10)} ${kind.name}: phase ${done.phase}, ${done.secondsToZero ?? "–"} s, ${done.harmed} of ${done.counted.requests} harmed ${pc.dim(done.reason.slice(0, 200))}`,
+      `${done.fate.padEnd(10)} ${kind.name}: phase ${done.phase}, ${done.secondsToZero ?? done.secondsOfCopies ?? "–"} s, ${done.harmed} of ${done.counted.requests} harmed ${pc.dim(done.reason.slice(0, 200))}`,
     );
     stop.signal.throwIfAborted();
   }
   client.close();
+  operator.close();
   return rounds;
 }
 

@@ -45,6 +45,19 @@ export default definePlan({
     dryRun: false,
   },
 
+  // Before phase 1 the canary gets copies of reads that the stable lane has answered: what they show
+  // harms nobody. They double the work of those reads while they last; `null` leaves them out.
+  mirror: {
+    // Percent of the reads. Less where reads are dear; it then takes longer.
+    read: 100,
+    soakMs: MINUTE_MS,
+    initialDelayMs: 15_000,
+    // Without traffic it is held, and says so.
+    maxWaitMs: 30 * MINUTE_MS,
+    // Both lanes got the very same requests, so less has to be put down to their differences.
+    gate: { errorTolerance: 0.002 },
+  },
+
   // Asked before phase 1, each with a name and a URL that must answer 2xx:
   // { name: "change-window", url: "https://…" }. A refusal takes the release back.
   pre: [],
@@ -92,6 +105,7 @@ const SECOND_MS = 1_000;
 export const local = definePlan({
   intervalMs: SECOND_MS,
   gate: { minSample: { read: 30, write: 30, background: 5 }, latency: { tolerance: 0.5, slackMs: 150 } },
+  mirror: { soakMs: 5 * SECOND_MS, initialDelayMs: SECOND_MS },
   phases: [
     { shares: { read: 10 }, soakMs: 10 * SECOND_MS, initialDelayMs: SECOND_MS },
     { shares: { read: 100, write: 10, background: 10 }, soakMs: 10 * SECOND_MS, initialDelayMs: SECOND_MS },

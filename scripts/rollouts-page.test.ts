@@ -23,6 +23,7 @@ const plan = completePlan({
   phases: [{ shares: { read: 100, write: 100, background: 100 } }],
   pre: [{ name: "a", url: "https://a.test/" }],
 });
+const mirrored = completePlan({ phases: [], mirror: {} }).mirror;
 const [phase] = plan.phases;
 const { gate, soakMs, initialDelayMs, maxWaitMs, approval } = phase ?? {};
 const { latency, numbers, minSample, ...limits } = gate ?? {};
@@ -33,6 +34,8 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   onFail: plan.onFail,
   fallbackReads: plan.fallbackReads,
   overdueMs: plan.overdueMs,
+  mirror: plan.mirror,
+  "mirror.read": mirrored?.read,
   "phases[].soakMs": soakMs,
   "phases[].initialDelayMs": initialDelayMs,
   "phases[].maxWaitMs": maxWaitMs,
@@ -58,10 +61,11 @@ describe("the page on rollouts", () => {
     "post",
     "gate",
     "phases",
+    ...Object.keys(mirrored ?? {}).map((field) => `mirror.${field}`),
     ...Object.keys(plan.phases[0] ?? {}),
     ...Object.keys(webhook ?? {}),
   ])("explains the field %s", (field) => {
-    expect(page).toMatch(new RegExp(`^\\| .*\`(phases\\[\\]\\.)?${field}\``, "m"));
+    expect(page).toMatch(new RegExp(`^\\| .*\`(phases\\[\\]\\.)?${field.replace(".", "\\.")}\``, "m"));
   });
 
   it("has every exit code, and no other", () => {

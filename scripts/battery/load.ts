@@ -4,6 +4,7 @@ import { z } from "zod";
 import { uploadBody, type Answer, type HubClient } from "../rehearsal/hub-client.ts";
 import type { Upload } from "../rehearsal/datasets.ts";
 import { UNLUCKY_TENANT } from "./kinds.ts";
+import { Pulse } from "./pulse.ts";
 
 /** Clients at once; each waits between two requests, so that the load does not depend on the answers' speed. */
 const CLIENTS = 24;
@@ -11,8 +12,8 @@ const THINK_MS = 60;
 /** Of so many requests one is a write. */
 const ONE_WRITE_IN = 4;
 /**
- * An answer of the canary that took longer than this is harm, in milliseconds: a good one takes
- * tens. Slow answers of the stable lane are the machine's doing.
+ * An answer of the canary that took so much longer than the stable lane needs at that time is harm, in
+ * milliseconds: a good one takes tens, and what makes both slow is the machine's doing.
  */
 const SLOW_MS = 250;
 const LIMIT = 5;
@@ -61,27 +62,34 @@ const hasList =
 
 export class Load {
   readonly #client: HubClient;
+  readonly #pulse: Pulse;
   readonly #uploads: readonly Upload[];
   #counted = NOTHING;
   #serial = 0;
   #running: readonly Promise<void>[] = [];
   #stopped = true;
 
-  /** @param uploads tenants that have more than `LIMIT` records each */
-  constructor(client: HubClient, uploads: readonly Upload[]) {
+  /**
+   * @param operator a client that may choose the lane
+   * @param uploads tenants that have more than `LIMIT` records each
+   */
+  constructor(client: HubClient, operator: HubClient, uploads: readonly Upload[]) {
     this.#client = client;
+    this.#pulse = new Pulse(operator);
     this.#uploads = uploads;
   }
 
   start(): void {
     this.#counted = NOTHING;
     this.#stopped = false;
+    this.#pulse.start();
     this.#running = Array.from({ length: CLIENTS }, (_, index) => this.#work(index));
   }
 
   async stop(): Promise<Counted> {
     this.#stopped = true;
     await Promise.all(this.#running);
+    await this.#pulse.stop();
     return this.#counted;
   }
 
@@ -133,14 +141,15 @@ export class Load {
     const began = Date.now();
     const answer = await this.#client.request(asked.method, asked.path, `client-${serial}`, asked.body);
     const took = Date.now() - began;
-    this.#count(asked, answer, took);
+    this.#count(asked, answer, took - this.#pulse.slowestSince(began));
   }
 
-  #count(asked: Asked, answer: Answer, took: number): void {
+  /** @param later milliseconds by which it took longer than the stable lane did meanwhile */
+  #count(asked: Asked, answer: Answer, later: number): void {
     const failed = answer.status !== asked.status;
     const wrong = !failed && (answer.mediaType !== "application/json" || !asked.isRight(parsed(answer.body)));
     const canary = answer.lane === "canary" || answer.spared;
-    const slow = canary && !failed && !wrong && took > SLOW_MS;
+    const slow = canary && !failed && !wrong && later > SLOW_MS;
     const harm = failed || wrong || slow || answer.spared;
     const one = (is: boolean): number => (is ? 1 : 0);
     const before = this.#counted;

@@ -14,6 +14,8 @@ export type Fate =
   | "promoted"
   /** By the judge, under traffic. */
   | "taken back"
+  /** By the judge, before any traffic: by copies of reads. */
+  | "copies"
   /** By the smoke check, before any traffic. */
   | "smoke"
   /** By the platform, at its upload. */
@@ -28,6 +30,8 @@ export interface Round {
   readonly phase: number;
   /** From the first harm, seen by the judge or a client, until the lane was closed. */
   readonly secondsToZero: number | null;
+  /** From the first copy of a read until copies had shown it; the canary's share was 0 % all the time. */
+  readonly secondsOfCopies: number | null;
   /** Client requests during the whole release that failed, were wrong, or took longer than they should. */
   readonly harmed: number;
   readonly counted: Counted;
@@ -58,15 +62,22 @@ async function writeVariant(directory: string, root: string, kind: Kind): Promis
 function fateOf(error: unknown, state: RolloutState | null, rolloutId: string | null): Fate {
   if (error === null) return "promoted";
   if (!(error instanceof CliError)) return "failed";
-  const began = state !== null && state.id !== rolloutId && state.phase > 0;
+  const own = state !== null && state.id !== rolloutId;
+  const began = own && state.phase > 0;
   switch (error.exitCode) {
     case EXIT.rolledBack:
+      if (own && !began && state.phaseStartedAt !== null) return "copies";
       return began ? "taken back" : "smoke";
     case EXIT.held:
       return "held";
     default:
       return began ? "failed" : "refused";
   }
+}
+
+function secondsOfCopies({ closedAt, phaseStartedAt }: RolloutState): number | null {
+  if (closedAt === null || phaseStartedAt === null) return null;
+  return (Date.parse(closedAt) - Date.parse(phaseStartedAt)) / 1000;
 }
 
 function secondsToZero(state: RolloutState, { harmedAt }: Counted): number | null {
@@ -103,6 +114,7 @@ export async function round(kind: Kind, { context, load, plan, directory }: Roun
     fate,
     phase: own?.phase ?? 0,
     secondsToZero: own === null || fate !== "taken back" ? null : secondsToZero(own, counted),
+    secondsOfCopies: own === null || fate !== "copies" ? null : secondsOfCopies(own),
     harmed: counted.failed + counted.wrong + counted.slow,
     counted,
     reason: error instanceof Error ? error.message : "",

@@ -9,28 +9,34 @@ const MAX_HARMED_SHARE = 0.005;
 const percent = (part: number, whole: number): string =>
   whole === 0 ? "–" : `${((100 * part) / whole).toFixed(2)} %`;
 
+const seconds = (value: number | null): string => (value === null ? "–" : value.toFixed(1));
+
 const WHERE: Readonly<Record<Round["fate"], string>> = {
   promoted: "**promoted**",
   "taken back": "judge",
+  copies: "judge, by copies",
   smoke: "smoke check",
   refused: "upload refused",
   held: "**held**",
   failed: "**failed**",
 };
 
+const STOPPED: ReadonlySet<Round["fate"]> = new Set(["taken back", "copies", "smoke", "refused"]);
+
 /** One line for each kind of bad release. */
 export function badTable(rounds: readonly Round[]): string {
   return [
-    "| bad release | of | found by | in phase | seconds to 0 % | requests harmed | share of all | reads spared |",
-    "|---|---|---|--:|--:|--:|--:|--:|",
-    ...rounds.map(({ kind, fate, phase, secondsToZero, harmed, counted }) =>
+    "| bad release | of | found by | in phase | seconds to 0 % | seconds of copies | requests harmed | share of all | reads spared |",
+    "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ...rounds.map(({ kind, fate, phase, secondsToZero, secondsOfCopies, harmed, counted }) =>
       [
         "",
         kind.name,
         kind.worker,
         WHERE[fate],
-        fate === "taken back" ? String(phase) : "–",
-        secondsToZero === null ? "–" : secondsToZero.toFixed(1),
+        fate === "taken back" || fate === "copies" ? String(phase) : "–",
+        seconds(secondsToZero),
+        seconds(secondsOfCopies),
         `${harmed} of ${counted.requests}`,
         percent(harmed, counted.requests),
         String(counted.spared),
@@ -61,7 +67,7 @@ export function verdict(
   intervalMs: number,
 ): readonly string[] {
   const escaped = bad
-    .filter(({ fate }) => fate !== "taken back" && fate !== "smoke" && fate !== "refused")
+    .filter(({ fate }) => !STOPPED.has(fate))
     .map(({ kind, fate, reason }) => `not taken back: ${kind.name} (${fate}) ${reason}`);
   const lost = good
     .filter(({ fate }) => fate !== "promoted")

@@ -1,6 +1,7 @@
 /** A plain client of the hub's public API over kept-alive connections. */
 import http from "node:http";
 import { z } from "zod";
+import type { Lane } from "../../worker/src/rollout/contract.ts";
 import { CliError, EXIT } from "../lib/exit.ts";
 import type { Upload } from "./datasets.ts";
 
@@ -45,8 +46,11 @@ export class HubClient {
     this.#apiKey = apiKey;
   }
 
-  /** Sends one request; a broken connection is an answer with status 0, never a throw. */
-  request(method: string, path: string, client: string, body?: unknown): Promise<Answer> {
+  /**
+   * Sends one request; a broken connection is an answer with status 0, never a throw.
+   * @param lane the one that has to answer; needs the admin token
+   */
+  request(method: string, path: string, client: string, body?: unknown, lane?: Lane): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<Answer>();
     const failed = (error: Error): void => {
       resolve({ status: 0, lane: null, spared: false, mediaType: "", body: error.message });
@@ -60,6 +64,7 @@ export class HubClient {
         headers: {
           authorization: `Bearer ${this.#apiKey}`,
           "strata-client": client,
+          ...(lane === undefined ? {} : { "strata-lane": lane }),
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
       },

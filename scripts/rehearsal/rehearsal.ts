@@ -26,7 +26,7 @@ import { mapInParallel } from "./map-in-parallel.ts";
 import { queueDrained } from "./queue-drain.ts";
 import { allSent, readBack, requireWhole } from "./read-back.ts";
 import { type PhaseMeasure, type RehearsalReport } from "./report.ts";
-import { releaseBad, releaseGood, type RolloutOptions } from "./rollouts.ts";
+import { releaseBad, releaseBadByCopies, releaseGood, type RolloutOptions } from "./rollouts.ts";
 import { type PendingWrite, Traffic } from "./traffic.ts";
 import { writeVariants } from "./variants.ts";
 
@@ -52,6 +52,7 @@ type MeasureKey =
   | "records"
   | "bytes"
   | "goodRollout"
+  | "badCopies"
   | "badRollout"
   | "rollback"
   | "compaction"
@@ -198,7 +199,19 @@ export class Rehearsal {
     }
   }
 
-  /** Releases a version that answers 500 on a part of its requests, and watches it being taken back. */
+  /** Releases a version that answers 500 on a part of its requests: copies of reads show it. */
+  async releaseBadByCopies(): Promise<string> {
+    const traffic = this.#traffic();
+    try {
+      const bad = await releaseBadByCopies(await this.#rollout(traffic));
+      this.#measures.badCopies = bad;
+      return `${bad.canaryAnswers} of ${bad.requests} requests met it`;
+    } finally {
+      this.#written.push(...traffic.sent);
+    }
+  }
+
+  /** Releases it again with a share of the traffic, and watches it being taken back. */
   async releaseBad(): Promise<string> {
     const traffic = this.#traffic();
     try {
@@ -252,10 +265,10 @@ export class Rehearsal {
   }
 
   report(steps: RehearsalReport["steps"], seconds: number): RehearsalReport {
-    const { records, bytes, goodRollout, badRollout, rollback: back } = this.#measures;
+    const { records, bytes, goodRollout, badCopies, badRollout, rollback: back } = this.#measures;
     const { compaction, erasure, verification } = this.#measures;
     const archive = compaction && erasure && verification && { compaction, erasure, verification };
-    if (!records || !bytes || !goodRollout || !badRollout || !back || !archive) {
+    if (!records || !bytes || !goodRollout || !badCopies || !badRollout || !back || !archive) {
       throw new Error("the report is asked for before every step has run");
     }
     return {
@@ -264,6 +277,7 @@ export class Rehearsal {
       bytes,
       phases: this.#phases,
       goodRollout,
+      badCopies,
       badRollout,
       rollback: back,
       ...archive,

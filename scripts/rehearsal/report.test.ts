@@ -20,6 +20,7 @@ const GOOD: RehearsalReport = {
     }),
   ],
   goodRollout: { requests: 5_000, failed: 0 },
+  badCopies: { requests: 400, failed: 0, phase: 0, canaryAnswers: 0, reason: "gate" },
   badRollout: { requests: 500, failed: 0, spared: 15, secondsToZero: 1.2, reason: "gate" },
   rollback: {
     scripts: [
@@ -79,6 +80,7 @@ describe("the promises of a rehearsal", () => {
       "1 lost",
     ],
     ["a fault in the archive", { verification: { ...GOOD.verification, faults: 1 } }, "1 faults"],
+    ["a bad one that users met", { badCopies: { ...GOOD.badCopies, phase: 1 } }, "0 of 400 requests met it"],
     ["a slow return", { badRollout: { ...GOOD.badRollout, secondsToZero: 10.1 } }, "10.1 s"],
     [
       "a rollback that changed nothing",

@@ -32,6 +32,15 @@ export interface RehearsalReport {
   readonly bytes: { readonly json: number; readonly cold: number };
   readonly phases: readonly PhaseMeasure[];
   readonly goodRollout: { readonly requests: number; readonly failed: number };
+  readonly badCopies: {
+    readonly requests: number;
+    readonly failed: number;
+    /** The one it came to; 0: nobody has met it. */
+    readonly phase: number;
+    /** Answers that clients got from the canary lane, or in its place. */
+    readonly canaryAnswers: number;
+    readonly reason: string;
+  };
   readonly badRollout: {
     readonly requests: number;
     readonly failed: number;
@@ -98,7 +107,7 @@ const percent = (share: number | null): string => (share === null ? "no requests
 
 /** Every promise the rehearsal checks, in the order of its steps. */
 export function promises(report: RehearsalReport): readonly Promised[] {
-  const { records, goodRollout, badRollout, compaction, erasure, verification } = report;
+  const { records, goodRollout, badCopies, badRollout, compaction, erasure, verification } = report;
   const { before, after } = compaction;
   return [
     {
@@ -119,7 +128,13 @@ export function promises(report: RehearsalReport): readonly Promised[] {
     })),
     {
       text:
-        `bad v3 back to 0 % in ${badRollout.secondsToZero.toFixed(1)} s, without a human; ` +
+        `bad v3 stopped by copies of reads: ${badCopies.canaryAnswers} of ${badCopies.requests} requests met it, ` +
+        `${badCopies.failed} failed (${badCopies.reason})`,
+      kept: badCopies.phase === 0 && badCopies.canaryAnswers === 0 && badCopies.failed === 0,
+    },
+    {
+      text:
+        `bad v3 with a share, back to 0 % in ${badRollout.secondsToZero.toFixed(1)} s, without a human; ` +
         `${badRollout.failed} of ${badRollout.requests} requests failed, ${badRollout.spared} reads were answered by the stable lane (${badRollout.reason})`,
       kept: badRollout.secondsToZero <= MAX_SECONDS_TO_ZERO,
     },

@@ -12,6 +12,7 @@ export const OPEN_VIEW: RolloutView = {
   id: "rollout-1",
   phase: 1,
   shares: { read: 100, write: 100, background: 0 },
+  mirrorReads: 0,
   canaryVersion: "canary-1",
   fallbackReads: true,
   overdueMs: 3_000,

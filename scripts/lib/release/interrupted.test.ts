@@ -10,8 +10,8 @@ import {
   type Interference,
   type Part,
 } from "../test/fake-run.ts";
-import { OPTIONS, released } from "../test/released.ts";
-import type { ReleaseTarget } from "./events.ts";
+import { OPTIONS, PLAN_WITH_COPIES, released } from "../test/released.ts";
+import type { ReleaseOptions, ReleaseTarget } from "./events.ts";
 import { release } from "./release.ts";
 import { rollback } from "./rollback.ts";
 
@@ -27,12 +27,26 @@ interface Scenario {
   readonly name: string;
   readonly target: ReleaseTarget;
   readonly migrates?: boolean;
+  /** Reads are copied before phase 1. */
+  readonly copies?: boolean;
   readonly prepare?: (cloud: FakeCloud) => void;
 }
+
+const optionsOf = ({ copies = false }: Scenario): ReleaseOptions =>
+  copies ? { ...OPTIONS, plan: PLAN_WITH_COPIES } : OPTIONS;
 
 const SCENARIOS: readonly Scenario[] = [
   { name: "a good release of both", target: "all" },
   { name: "a good release of the hub", target: "hub" },
+  { name: "a good release of the hub, after copies of reads", target: "hub", copies: true },
+  {
+    name: "a release that its judge takes back by copies of reads",
+    target: "hub",
+    copies: true,
+    prepare: ({ rollouts }) => {
+      rollouts.judge = ({ phase }) => (phase === 0 ? "fail" : "pass");
+    },
+  },
   { name: "a release with a migration", target: "hub", migrates: true },
   {
     name: "a release that its judge takes back in phase 2",
@@ -82,14 +96,14 @@ async function worlds({ prepare, migrates = false }: Scenario): Promise<() => Wo
   };
 }
 
-async function interrupted(world: World, { target }: Scenario, interfere: Interfere): Promise<number | null> {
-  return process(release(await world.cloud.context({ interfere }), target, OPTIONS));
+async function interrupted(world: World, scenario: Scenario, interfere: Interfere): Promise<number | null> {
+  return process(release(await world.cloud.context({ interfere }), scenario.target, optionsOf(scenario)));
 }
 
 /** The calls of a run that nothing befalls. */
 async function callsOf(scenario: Scenario, { cloud }: World): Promise<readonly CallPoint[]> {
   const context = await cloud.context();
-  await process(release(context, scenario.target, OPTIONS));
+  await process(release(context, scenario.target, optionsOf(scenario)));
   return context.run.points;
 }
 
@@ -121,7 +135,7 @@ const otherwise = (what: string, code: number | null, wanted: readonly number[])
   code !== null && wanted.includes(code) ? [] : [`the ${what} ended with code ${code}`];
 
 /** The same release again, by an operator who finishes a rollback first where one is left. */
-async function finished(world: World, { target }: Scenario): Promise<readonly string[]> {
+async function finished(world: World, scenario: Scenario): Promise<readonly string[]> {
   const { cloud, v1 } = world;
   const faults: string[] = [...cloud.violations];
   if (cloud.rollouts.state.status === "rolling-back") {
@@ -130,7 +144,11 @@ async function finished(world: World, { target }: Scenario): Promise<readonly st
   // What was bad was taken back; the mended judge lets the same code pass.
   cloud.rollouts.judge = () => "pass";
   faults.push(
-    ...otherwise("repeat", await process(release(await cloud.context(), target, OPTIONS)), [EXIT.ok]),
+    ...otherwise(
+      "repeat",
+      await process(release(await cloud.context(), scenario.target, optionsOf(scenario))),
+      [EXIT.ok],
+    ),
   );
   const { tags } = cloud;
   if (tags.hub === v1.hub || tags.hub !== tags["hub-canary"]) faults.push(`the hub serves ${tags.hub}`);

@@ -132,12 +132,15 @@ export function otherRollout(rollout: RolloutState): CliError {
   });
 }
 
-const phaseSteps = ({ plan, upTo, detach }: ReleaseFacts, from: number): readonly Step[] =>
-  detach
-    ? []
-    : plan.phases
-        .map(({ name }, index) => ({ kind: "phase", phase: index + 1, title: name }) as const)
-        .filter(({ phase }) => phase >= from && phase <= (upTo ?? plan.phases.length));
+/** @param from 0: with the copies of reads before phase 1, where the plan has them */
+function phaseSteps({ plan, upTo, detach }: ReleaseFacts, from: number): readonly Step[] {
+  if (detach) return [];
+  const copies = plan.mirror === null ? [] : [{ kind: "phase", phase: 0, title: "copies of reads" } as const];
+  return [
+    ...copies,
+    ...plan.phases.map(({ name }, index) => ({ kind: "phase", phase: index + 1, title: name }) as const),
+  ].filter(({ phase }) => phase >= from && phase <= (upTo ?? plan.phases.length));
+}
 
 function promotion(facts: ReleaseFacts, changed: readonly RolloutWorker[]): readonly Step[] {
   if (facts.upTo !== null || facts.detach) return [];
@@ -241,7 +244,7 @@ function resume(facts: ReleaseFacts, rollout: RolloutState): readonly Step[] {
         ...lanes(facts, changed, release),
         ...goOn,
         ...checks(changed),
-        ...phaseSteps(facts, 1),
+        ...phaseSteps(facts, 0),
         ...promotion(facts, left),
       ];
     case "promoting":
@@ -292,7 +295,7 @@ function rollOut(facts: ReleaseFacts, changed: readonly RolloutWorker[]): readon
     { kind: "open" },
     ...deploys,
     ...checks(changed),
-    ...phaseSteps(facts, 1),
+    ...phaseSteps(facts, 0),
     ...promotion(facts, changed),
   ];
 }

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { definePlan } from "../../../worker/src/rollout/plan.ts";
 import { PLAN } from "../test/released.ts";
 import type { Step } from "./plan.ts";
 import { describeStep } from "./step-text.ts";
@@ -15,7 +16,7 @@ const STEPS: readonly Step[] = [
   { kind: "smoke" },
   { kind: "begin" },
   { kind: "go-on" },
-  ...[1, 2, 3].map((phase): Step => ({ kind: "phase", phase, title: "" })),
+  ...[0, 1, 2, 3].map((phase): Step => ({ kind: "phase", phase, title: "" })),
   { kind: "promote", worker: "hub" },
   { kind: "upload", worker: "hub" },
   { kind: "full-deploy", worker: "hub" },
@@ -28,6 +29,15 @@ it("every step of a plan has an id of its own, by which its progress is told, an
   const told = STEPS.map((step) => describeStep(step, PLAN));
   expect(new Set(told.map(({ id }) => id)).size).toBe(STEPS.length);
   expect(told.every(({ title }) => title.length > 5)).toBe(true);
+});
+
+it("copies of reads say that nobody is answered by them", () => {
+  const mirrored = definePlan({
+    mirror: { read: 40 },
+    phases: [{ shares: { read: 100, write: 100, background: 100 } }],
+  });
+  const { title } = describeStep({ kind: "phase", phase: 0, title: "" }, mirrored);
+  expect(title).toContain("copies of 40 % of reads");
 });
 
 it("a phase says what it sends to the canary", () => {

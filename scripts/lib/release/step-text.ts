@@ -58,6 +58,12 @@ export function describeStep(step: Step, plan: RolloutPlan): PlannedStep {
     case "go-on":
       return { id: "go-on", title: "Let the rollout go on" };
     case "phase": {
+      if (step.phase === 0) {
+        return {
+          id: "phase-0",
+          title: `Before phase 1: copies of ${plan.mirror?.read ?? 0} % of reads go to the canary, nobody gets its answers, until its gate passes`,
+        };
+      }
       const shares = plan.phases[step.phase - 1]?.shares;
       return {
         id: `phase-${step.phase}`,

@@ -71,6 +71,19 @@ describe("a phase that is watched", () => {
     },
   );
 
+  it("says in which phase the release was taken back, or that nobody has met it", async () => {
+    for (const [phase, said, hint] of [
+      [2, "taken back in phase 2: bad", "All traffic is on the stable version again."],
+      [0, "taken back before phase 1: bad", "No user was answered by it."],
+    ] as const) {
+      const { passed } = await watch([state({ status: "rolled-back", phase, reason: "bad" })]);
+      const error = await failure(passed);
+      expect(error.exitCode).toBe(EXIT.rolledBack);
+      expect(error.message).toContain(said);
+      expect(error.hints).toEqual([hint]);
+    }
+  });
+
   it("is waited for when it is paused, if that was asked for", async () => {
     const { passed, heard } = await watch([paused("operator"), paused("operator"), state({ phase: 2 })], {
       wait: true,

@@ -14,8 +14,13 @@ export const DEFAULT_POLL_MS = 500;
 function takenBack(rollout: RolloutState): CliError {
   return new CliError(
     EXIT.rolledBack,
-    `The release ${rollout.release?.tag ?? ""} was taken back in phase ${rollout.phase}: ${rollout.reason ?? "no reason given"}`,
-    { hints: ["All traffic is on the stable version again."], data: { rollout } },
+    `The release ${rollout.release?.tag ?? ""} was taken back ${rollout.phase === 0 ? "before phase 1" : `in phase ${rollout.phase}`}: ${rollout.reason ?? "no reason given"}`,
+    {
+      hints: [
+        rollout.phase === 0 ? "No user was answered by it." : "All traffic is on the stable version again.",
+      ],
+      data: { rollout },
+    },
   );
 }
 

@@ -43,20 +43,32 @@ function duration(milliseconds: number): string {
   return seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
 }
 
+function markOf(number: number, { phase }: RolloutState): string {
+  return number < phase ? pc.green("✔") : number === phase ? pc.cyan("▶") : "○";
+}
+
+/** How long it lasts, or how much of that is left. */
+function soakText(number: number, soakMs: number, state: RolloutState, now: number): string {
+  const { phase, phaseStartedAt } = state;
+  if (number < phase || (number === phase && !isOpen(state))) return "";
+  if (number > phase || phaseStartedAt === null) return `, at least ${duration(soakMs)}`;
+  const left = soakMs - (now - Date.parse(phaseStartedAt));
+  return left > 0 ? `, ${duration(left)} left` : ", soak is over";
+}
+
+function copiesLine(state: RolloutState, now: number): readonly string[] {
+  const mirror = state.plan?.mirror ?? null;
+  if (mirror === null) return [];
+  const soak = soakText(0, mirror.soakMs, state, now);
+  return [`  ${markOf(0, state)} 0 copies of ${mirror.read} % of reads, nobody gets the answers${soak}`];
+}
+
 function phaseLines(state: RolloutState, now: number): readonly string[] {
-  const { plan, phase, phaseStartedAt } = state;
+  const { plan, phase } = state;
   return (plan?.phases ?? []).map(({ name, shares, soakMs, approval }, index) => {
     const number = index + 1;
-    const mark = number < phase ? pc.green("✔") : number === phase ? pc.cyan("▶") : "○";
-    const left = phaseStartedAt === null ? soakMs : soakMs - (now - Date.parse(phaseStartedAt));
-    const soak =
-      number === phase && isOpen(state)
-        ? left > 0
-          ? `, ${duration(left)} left`
-          : ", soak is over"
-        : number > phase
-          ? `, at least ${duration(soakMs)}`
-          : "";
+    const mark = markOf(number, state);
+    const soak = soakText(number, soakMs, state, now);
     const asks = approval && number > phase ? ", needs an approval" : "";
     const given = sharesText(shares);
     return `  ${mark} ${number} ${name === given ? given : `${name} (${given})`}${soak}${asks}`;
@@ -100,6 +112,7 @@ export function rolloutLines(state: RolloutState, now: number): readonly string[
   }
   return [
     pc.bold(head),
+    ...copiesLine(state, now),
     ...phaseLines(state, now),
     ...(pause === null ? [] : [pc.yellow(`  paused (${pause.why}): ${pause.missing}`)]),
     ...(state.status === "frozen" ? [pc.red(`  frozen: ${reason ?? ""}`)] : []),

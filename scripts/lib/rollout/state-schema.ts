@@ -42,8 +42,18 @@ const phase = z.object({
   webhooks: z.array(webhook),
 });
 
+const mirror = z.object({
+  read: z.number(),
+  soakMs: z.number(),
+  initialDelayMs: z.number(),
+  maxWaitMs: z.number(),
+  gate,
+});
+
 const plan = z.object({
   intervalMs: z.number(),
+  // A hub from before it copied reads does not tell of it.
+  mirror: mirror.nullable().default(null),
   phases: z.array(phase),
   pre: z.array(webhook),
   post: z.array(webhook),

@@ -58,7 +58,7 @@ export function phaseText(state: RolloutState, now: number): string {
     parts.push(judgement.verdict, ...(seen.length === 0 ? ["nothing seen yet"] : seen));
     if (judgement.verdict !== "pass") parts.push(judgement.reason);
   }
-  const soak = plan?.phases[phase - 1]?.soakMs;
+  const soak = phase === 0 ? plan?.mirror?.soakMs : plan?.phases[phase - 1]?.soakMs;
   if (soak !== undefined && phaseStartedAt !== null) {
     const left = soak - (now - Date.parse(phaseStartedAt));
     if (left > 0) parts.push(`${seconds(left)} left`);

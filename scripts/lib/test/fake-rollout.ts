@@ -5,6 +5,7 @@ import {
   dueWebhooks,
   IDLE_STATE,
   isOpen,
+  stageOf,
   type Command,
   type Outcome,
   type Refusal,
@@ -58,7 +59,7 @@ export class FakeRollout {
     this.#clock.pass(LOOK_MS);
     const { id, revision, phase } = this.state;
     if (this.archiverAnswers) this.tell({ kind: "background-confirmed", id, revision });
-    const verdict = phase === 0 ? null : this.judge(this.state);
+    const verdict = stageOf(this.state) === undefined ? null : this.judge(this.state);
     if (verdict !== null) {
       this.tell({ kind: "judged", id, phase, by: "judge", judgement: this.#judgement(verdict) });
     }

@@ -15,6 +15,9 @@ export const PLAN: RolloutPlan = definePlan({
   ],
 });
 
+/** The same phases behind copies of reads. */
+export const PLAN_WITH_COPIES: RolloutPlan = definePlan({ ...PLAN, mirror: { soakMs: 8_000 } });
+
 /** What the tests release with. */
 export const OPTIONS: ReleaseOptions = {
   plan: PLAN,

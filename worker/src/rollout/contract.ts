@@ -80,10 +80,25 @@ export interface PhasePlan {
   readonly webhooks: readonly GateWebhook[];
 }
 
+/**
+ * Copies of reads before phase 1: the canary answers what the stable lane has just answered, and
+ * only the judge sees how. Waits are as in a phase.
+ */
+export interface MirrorPlan {
+  /** Percent of the reads that are copied, above 0 to 100. */
+  readonly read: number;
+  readonly soakMs: number;
+  readonly initialDelayMs: number;
+  readonly maxWaitMs: number;
+  readonly gate: GateSettings;
+}
+
 /** Complete and valid; `definePlan` (`plan.ts`) makes one from what is written by hand. */
 export interface RolloutPlan {
   /** Time between two judgements, in milliseconds. */
   readonly intervalMs: number;
+  /** Judged before phase 1, while no user meets the canary; `null`: nothing is copied. */
+  readonly mirror: MirrorPlan | null;
   /** In order; shares never fall, and the last phase is complete. */
   readonly phases: readonly PhasePlan[];
   /** Asked before phase 1. */
@@ -122,7 +137,7 @@ export type RollbackSafety =
   | { readonly safe: false; readonly why: string };
 
 /**
- * `preparing`: open at 0 %, the release is being checked. `running`: in a phase, judged.
+ * `preparing`: open at 0 %, the release is being checked, at last by copies of reads. `running`: in a phase, judged.
  * `paused`: in a phase, judged, and does not go on by itself. `promoting`: every phase
  * has passed; the scripts get the release. `rolling-back`: at 0 %, something is left to
  * return. `frozen`: taking it back is not safe, or was forbidden by the plan: it keeps
@@ -176,7 +191,7 @@ export interface Check {
 export interface LaneFigures {
   readonly requests: number;
   readonly errors: number;
-  /** Reads that the stable lane answered for the canary. */
+  /** Reads that the stable lane answered for the canary, or before it where they are copies. */
   readonly fallbacks: number;
   /** Milliseconds; `null` without a sample. */
   readonly p50: number | null;
@@ -354,6 +369,8 @@ export interface Series {
 export const CLIENT_HEADER = "strata-client";
 /** Forces a lane for an operator's smoke check; needs the admin token in `authorization`. */
 export const LANE_HEADER = "strata-lane";
+/** Between the lanes only: the request is a copy of one that is answered already; its value is `1`. */
+export const COPY_HEADER = "strata-copy";
 /** Set on every answer: which version made it. */
 export const VERSION_HEADER = "strata-version";
 /** Set on a read that the stable lane answered for the canary: `error`, `exception` or `overdue`. */

@@ -45,8 +45,17 @@ const Phase = fields({
   webhooks: Webhooks.optional(),
 });
 
+const Mirror = fields({
+  read: Num.optional(),
+  soakMs: Num.optional(),
+  initialDelayMs: Num.optional(),
+  maxWaitMs: Num.optional(),
+  gate: Gate.optional(),
+});
+
 const Plan = fields({
   intervalMs: Num.optional(),
+  mirror: Mirror.nullable().optional(),
   phases: list(Phase),
   gate: Gate.optional(),
   pre: Webhooks.optional(),

@@ -22,6 +22,7 @@ describe("a plan as it is written", () => {
   it("needs nothing but its phases", () => {
     expect(definePlan(SMALLEST)).toEqual({
       intervalMs: 2_000,
+      mirror: null,
       phases: [
         {
           name: "100 % of reads, 100 % of writes, 100 % of background",
@@ -66,6 +67,22 @@ describe("a plan as it is written", () => {
       [each(20), { tolerance: 1, slackMs: 10 }, DEFAULT_GATE.failLimit],
       [each(7), { tolerance: DEFAULT_GATE.latency.tolerance, slackMs: 10 }, DEFAULT_GATE.failLimit],
     ]);
+  });
+
+  it("may copy reads before its phases, all of them unless told, by the plan's gate", () => {
+    const { mirror } = definePlan({
+      ...SMALLEST,
+      gate: { errorTolerance: 0.01 },
+      mirror: { soakMs: 2_000, gate: { failLimit: 1 } },
+    });
+    expect(mirror).toEqual({
+      read: 100,
+      soakMs: 2_000,
+      initialDelayMs: 2_000,
+      maxWaitMs: 1_800_000,
+      gate: { ...DEFAULT_GATE, errorTolerance: 0.01, failLimit: 1 },
+    });
+    expect(definePlan({ ...SMALLEST, mirror: null }).mirror).toBeNull();
   });
 
   it("waits for a long soak at least as long as it lasts", () => {
@@ -116,6 +133,19 @@ describe("what is wrong with a plan", () => {
       { path: "/pre/1/retries", message: "must be a whole number from 0 to 10, is 11" },
       { path: "/overdueMs", message: "must be a whole number from 1 to 300000, is 0.5" },
     ]);
+  });
+
+  it("includes what is wrong with its copies of reads", () => {
+    const mirror = { read: 0, soakMs: 10, initialDelayMs: 20, maxWaitMs: 5, gate: { falseAlarm: 0 } };
+    expect(planFaults(completePlan({ ...SMALLEST, mirror }))).toEqual([
+      { path: "/mirror/read", message: "must be above 0: without copies, leave `mirror` out" },
+      { path: "/mirror/initialDelayMs", message: "must not exceed soakMs, which is 10" },
+      { path: "/mirror/maxWaitMs", message: "must not be below soakMs, which is 10" },
+      { path: "/mirror/gate/falseAlarm", message: "must be above 0 and below 1, is 0" },
+    ]);
+    expect(paths({ ...SMALLEST, mirror: { read: 101 } })).toEqual(["/mirror/read"]);
+    const wrong = { ...SMALLEST, mirror: { reads: 5 } } as unknown as PlanInput;
+    expect(() => definePlan(wrong)).toThrow("/mirror/reads: there is no such field");
   });
 
   it("is told in one error that lists every fault", () => {

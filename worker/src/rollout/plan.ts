@@ -3,6 +3,7 @@ import {
   TRAFFIC_CLASSES,
   type GateSettings,
   type GateWebhook,
+  type MirrorPlan,
   type PhasePlan,
   type RolloutPlan,
   type Shares,
@@ -32,9 +33,20 @@ export interface PhaseInput {
   readonly webhooks?: readonly WebhookInput[];
 }
 
+/** Copies of reads before phase 1, as they are written. */
+export interface MirrorInput {
+  /** 100 unless told. */
+  readonly read?: number;
+  readonly soakMs?: number;
+  readonly initialDelayMs?: number;
+  readonly maxWaitMs?: number;
+  readonly gate?: GateInput;
+}
+
 /** A plan as it is written. */
 export interface PlanInput {
   readonly intervalMs?: number;
+  readonly mirror?: MirrorInput | null;
   readonly phases: readonly PhaseInput[];
   /** For every phase that does not say otherwise. */
   readonly gate?: GateInput;
@@ -89,6 +101,26 @@ function sharesText(shares: Shares): string {
   ).join(", ");
 }
 
+/** How long something lasts, with what was left out. */
+function waitsOf({
+  soakMs = DEFAULT_SOAK_MS,
+  initialDelayMs,
+  maxWaitMs,
+}: Pick<PhaseInput, "soakMs" | "initialDelayMs" | "maxWaitMs">): Pick<
+  PhasePlan,
+  "soakMs" | "initialDelayMs" | "maxWaitMs"
+> {
+  return {
+    soakMs,
+    initialDelayMs: initialDelayMs ?? Math.min(DEFAULT_INITIAL_DELAY_MS, soakMs),
+    maxWaitMs: maxWaitMs ?? Math.max(DEFAULT_MAX_WAIT_MS, soakMs),
+  };
+}
+
+function mirrorOf(input: MirrorInput, gate: GateInput | undefined): MirrorPlan {
+  return { read: input.read ?? 100, ...waitsOf(input), gate: gateOf(gate, input.gate) };
+}
+
 /** The whole plan: what was left out is filled in. It may be wrong still; see `planFaults`. */
 export function completePlan(input: PlanInput): RolloutPlan {
   let before: Shares = { read: 0, write: 0, background: 0 };
@@ -98,10 +130,7 @@ export function completePlan(input: PlanInput): RolloutPlan {
     return {
       name: phase.name ?? sharesText(shares),
       shares,
-      soakMs: phase.soakMs ?? DEFAULT_SOAK_MS,
-      initialDelayMs:
-        phase.initialDelayMs ?? Math.min(DEFAULT_INITIAL_DELAY_MS, phase.soakMs ?? DEFAULT_SOAK_MS),
-      maxWaitMs: phase.maxWaitMs ?? Math.max(DEFAULT_MAX_WAIT_MS, phase.soakMs ?? 0),
+      ...waitsOf(phase),
       gate: gateOf(input.gate, phase.gate),
       approval: phase.approval ?? false,
       webhooks: (phase.webhooks ?? []).map(webhookOf),
@@ -109,6 +138,7 @@ export function completePlan(input: PlanInput): RolloutPlan {
   });
   return {
     intervalMs: input.intervalMs ?? 2_000,
+    mirror: input.mirror === undefined || input.mirror === null ? null : mirrorOf(input.mirror, input.gate),
     phases,
     pre: (input.pre ?? []).map(webhookOf),
     post: (input.post ?? []).map(webhookOf),
@@ -262,12 +292,11 @@ function shareFaults(
     : faults;
 }
 
-function phaseFaults(phase: PhasePlan, index: number, phases: readonly PhasePlan[]): readonly PlanFault[] {
-  const path = `/phases/${index}`;
-  const { soakMs, initialDelayMs, maxWaitMs } = phase;
+function waitFaults(
+  path: string,
+  { soakMs, initialDelayMs, maxWaitMs }: PhasePlan | MirrorPlan,
+): readonly PlanFault[] {
   return [
-    ...(phase.name.trim() === "" ? [{ path: `${path}/name`, message: "must not be empty" }] : []),
-    ...shareFaults(`${path}/shares`, phase.shares, phases[index - 1]?.shares, index === phases.length - 1),
     ...numberFaults(`${path}/soakMs`, soakMs, WAIT_MS),
     ...numberFaults(`${path}/initialDelayMs`, initialDelayMs, WAIT_MS),
     ...numberFaults(`${path}/maxWaitMs`, maxWaitMs, WAIT_MS),
@@ -277,6 +306,25 @@ function phaseFaults(phase: PhasePlan, index: number, phases: readonly PhasePlan
     ...(maxWaitMs < soakMs
       ? [{ path: `${path}/maxWaitMs`, message: `must not be below soakMs, which is ${soakMs}` }]
       : []),
+  ];
+}
+
+function mirrorFaults(mirror: MirrorPlan): readonly PlanFault[] {
+  const path = "/mirror";
+  const nothing = { path: `${path}/read`, message: "must be above 0: without copies, leave `mirror` out" };
+  return [
+    ...(mirror.read === 0 ? [nothing] : numberFaults(`${path}/read`, mirror.read, SHARE)),
+    ...waitFaults(path, mirror),
+    ...gateFaults(`${path}/gate`, mirror.gate),
+  ];
+}
+
+function phaseFaults(phase: PhasePlan, index: number, phases: readonly PhasePlan[]): readonly PlanFault[] {
+  const path = `/phases/${index}`;
+  return [
+    ...(phase.name.trim() === "" ? [{ path: `${path}/name`, message: "must not be empty" }] : []),
+    ...shareFaults(`${path}/shares`, phase.shares, phases[index - 1]?.shares, index === phases.length - 1),
+    ...waitFaults(path, phase),
     ...gateFaults(`${path}/gate`, phase.gate),
     ...webhookFaults(`${path}/webhooks`, phase.webhooks),
   ];
@@ -296,6 +344,7 @@ function boundFaults(plan: RolloutPlan): readonly PlanFault[] {
       : [{ path: "/phases", message: `must be 1 to ${MAX_PHASES} phases, are ${phases.length}` }];
   return [
     ...numberFaults("/intervalMs", plan.intervalMs, INTERVAL_MS),
+    ...(plan.mirror === null ? [] : mirrorFaults(plan.mirror)),
     ...count,
     ...phases.flatMap(phaseFaults),
     ...webhookFaults("/pre", plan.pre),

@@ -89,9 +89,21 @@ const PhaseSchema = z
   .readonly()
   .openapi("PhasePlan");
 
+const MirrorSchema = z
+  .strictObject({
+    read: Num.openapi({ description: "Percent of the reads that the canary gets copies of" }),
+    soakMs: Ms,
+    initialDelayMs: Ms,
+    maxWaitMs: Ms,
+    gate: GateSchema,
+  })
+  .readonly()
+  .openapi("MirrorPlan");
+
 const PlanSchema = z
   .strictObject({
     intervalMs: Ms,
+    mirror: MirrorSchema.nullable(),
     phases: z.array(PhaseSchema, "must be a list").readonly(),
     pre: WebhooksSchema,
     post: WebhooksSchema,

@@ -30,6 +30,24 @@ describe("what an isolate knows of a rollout", () => {
     expect(viewOf({ ...open(true), status: "rolled-back" })).toBe(CLOSED_VIEW);
   });
 
+  it("copies reads in phase 0 once the release was checked, and only while it waits for what they show", () => {
+    const plan = completePlan({
+      mirror: { read: 40 },
+      phases: [{ shares: { read: 100, write: 100, background: 100 } }],
+    });
+    const before: RolloutState = { ...open(true), status: "preparing", phase: 0, plan };
+    const begun = { ...before, phaseStartedAt: "2026-11-22T08:00:00.000Z" };
+    const held = (why: "inconclusive" | "approval" | "operator"): RolloutState => ({
+      ...begun,
+      status: "paused",
+      pause: { why, missing: "" },
+    });
+    const copied = [before, begun, held("inconclusive"), held("approval"), held("operator")];
+    expect(copied.map((state) => viewOf(state).mirrorReads)).toEqual([0, 40, 40, 0, 0]);
+    expect(viewOf({ ...begun, status: "running", phase: 1 }).mirrorReads).toBe(0);
+    expect(viewOf({ ...begun, status: "frozen" }).mirrorReads).toBe(0);
+  });
+
   it("gives the canary archiver no work where the release brings no new archiver", () => {
     expect(viewOf(open(false)).shares).toEqual({ ...SHARES, background: 0 });
   });

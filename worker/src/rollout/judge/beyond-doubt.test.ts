@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { beyondDoubt } from "./beyond-doubt.ts";
 import { evidence, GATE, seen, TENTH } from "./evidence.test-data.ts";
+import { PAIRED_SHARES, type Evidence } from "./scope.ts";
 
 const BACKGROUND = { read: 0, write: 0, background: 10 };
 const background = { traffic: "background", answers: {} } as const;
@@ -124,5 +125,30 @@ describe("what is beyond doubt", () => {
   it("is nothing when no false alarm may happen at all", () => {
     const found = evidence([seen("canary", "/read", 40, { errors: 40 }), seen("stable", "/read", 400)]);
     expect(beyondDoubt(found, { ...GATE, falseAlarm: 0 })).toBeNull();
+  });
+});
+
+describe("beyond doubt, of copies that the stable lane has answered,", () => {
+  /** So many reads, of which the canary failed and the stable lane failed. */
+  const copied = (requests: number, errors: number, stable = 0): Evidence =>
+    evidence(
+      [
+        seen("canary", "/read", requests, { errors, fallbacks: errors }),
+        seen("stable", "/read", requests, { errors: stable }),
+      ],
+      { shares: PAIRED_SHARES },
+    );
+
+  it("are few failures of few, and some of many", () => {
+    expect(beyondDoubt(copied(12, 12), GATE)).toContain(
+      "12 of 12 canary reads of /read failed, 0 of 12 on the stable lane",
+    );
+    expect(beyondDoubt(copied(300, 24), GATE)).toContain("24 of 300 canary reads");
+  });
+
+  it("are not failures as rare as the gate allows, nor those that the stable lane has as often", () => {
+    expect(beyondDoubt(copied(10_000, 50), GATE)).toBeNull();
+    expect(beyondDoubt(copied(1_000, 50, 50), GATE)).toBeNull();
+    expect(beyondDoubt(copied(60, 3), GATE)).toBeNull();
   });
 });

@@ -1,7 +1,8 @@
 /** The metrics that are counted: of how many requests each is told. */
 import type { GateSettings } from "../contract.ts";
+import { hasPeer, type Scope } from "./scope.ts";
 import { begun, type Counts, type RoutePair } from "./series.ts";
-import type { Hits, Split } from "./split.ts";
+import { pooled, shareOf, type Hits, type Split } from "./split.ts";
 
 export const COUNTED_METRICS = ["errors", "exceptions", "overdue"] as const;
 export type CountedMetric = (typeof COUNTED_METRICS)[number];
@@ -33,6 +34,20 @@ export function provenSplit(
 /** What the share of proven failures may be where no stable lane answers beside the canary, 0–1. */
 export function provenLimit({ errorTolerance, maxErrorShare }: GateSettings): number {
   return Math.min(errorTolerance, maxErrorShare);
+}
+
+/** Fewer failures are no sign of anything. */
+const MIN_HITS = 3;
+
+/**
+ * Whether the canary has failed more than the gate allows, be it by chance. What has is not condemned for
+ * it, but has to show that it was chance before it goes on: with more requests the share falls.
+ */
+export function exceedsGate(scope: Scope, metric: CountedMetric, gate: GateSettings): boolean {
+  const { canary, stable } = pooled(scope.pairs.map((pair) => countedSplit(pair, metric)));
+  if (canary.hits < MIN_HITS) return false;
+  const allowed = hasPeer(scope) ? shareOf(stable) + gate.errorTolerance : gate.maxErrorShare;
+  return shareOf(canary) > allowed;
 }
 
 const CRON = "cron";

@@ -74,6 +74,8 @@ export function logEvidence(splits: readonly Split[], share: number, margin: num
 export function logEvidenceAbove({ hits, trials }: Hits, limit: number): number {
   if (hits < MIN_HITS) return -Infinity;
   const good = Math.min(Math.max(limit, 1e-4), 0.98);
-  const bads = [2 * good, 5 * good, 0.3, 0.7, 0.98, (1 + good) / 2].filter((bad) => bad > good && bad < 1);
+  const bads = [2 * good, 5 * good, 10 * good, 0.3, 0.7, 0.98, (1 + good) / 2].filter(
+    (bad) => bad > good && bad < 1,
+  );
   return logMean(bads.map((bad) => logRatio({ hits, trials }, bad, good)));
 }

@@ -2,5 +2,5 @@
 export { beyondDoubt } from "./beyond-doubt.ts";
 export { bucketOf, quantile } from "./histogram.ts";
 export { judge } from "./judge.ts";
-export type { Evidence } from "./scope.ts";
+export { PAIRED_SHARES, type Evidence } from "./scope.ts";
 export { addSeries } from "./series.ts";

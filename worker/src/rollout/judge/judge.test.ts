@@ -37,6 +37,22 @@ describe("the judge", () => {
     expect([found.verdict, found.missing]).toEqual(["inconclusive", ["38 more canary reads"]]);
   });
 
+  it("neither passes nor fails failures that chance may explain while they are more than the gate allows", () => {
+    const some = (requests: number, errors: number): Judgement =>
+      judgementOf([seen("canary", "/read", requests, { errors }), seen("stable", "/read", 9 * requests)]);
+    expect(some(100, 2).verdict).toBe("pass");
+    expect([some(300, 3).verdict, some(300, 3).missing]).toEqual([
+      "inconclusive",
+      ["more canary reads, to tell chance from a fault: 3 of 300 failed, which is more than the gate allows"],
+    ]);
+    expect(some(600, 3).verdict).toBe("pass");
+    const overdue = [seen("canary", "/read", 300, { overdue: 3 }), seen("stable", "/read", 2_700)];
+    expect(judgementOf(overdue).missing).toEqual([expect.stringContaining("3 of 300 had no answer in time")]);
+    const alone = { shares: { read: 100, write: 0, background: 0 } };
+    expect(judgementOf([seen("canary", "/read", 300, { errors: 3 })], alone).verdict).toBe("pass");
+    expect(judgementOf([seen("canary", "/read", 300, { errors: 4 })], alone).verdict).toBe("inconclusive");
+  });
+
   it("says when a class that has a share gets nothing", () => {
     const shares = { read: 10, write: 10, background: 0 };
     const total = [seen("canary", "/read", 60), seen("stable", "/read", 540)];

@@ -14,7 +14,8 @@ import { judged, type Looked } from "./checks.ts";
 import { answerCheck, countedChecks, cronCheck } from "./count-checks.ts";
 import { quantile } from "./histogram.ts";
 import { classScope, hasPeer, openClasses, type ClassScope, type Evidence, type Scope } from "./scope.ts";
-import { classNoun, moreOf, outOf, percent } from "./sentences.ts";
+import { exceedsGate } from "./counts.ts";
+import { classNoun, FATES, moreOf, outOf, percent } from "./sentences.ts";
 import { begun, EMPTY_TALLY, laneCounts, laneLatency, routePairs, type RoutePair } from "./series.ts";
 import { latencyChecks, numberChecks, silentNumbers } from "./value-checks.ts";
 
@@ -86,6 +87,18 @@ function missingOf({ whole }: ClassScope, gate: GateSettings): readonly string[]
   return [];
 }
 
+/** Failures beyond what the gate allows that chance may still explain; those that lack something else are told. */
+function doubtOf({ whole }: ClassScope, gate: GateSettings, looked: readonly Looked[]): readonly string[] {
+  const told = new Set(looked.flatMap(({ check, lacks }) => (lacks === null ? [] : [check.metric])));
+  return (["errors", "overdue"] as const)
+    .filter((metric) => !told.has(metric) && exceedsGate(whole, metric, gate))
+    .map((metric) => {
+      const hits = { hits: whole.canary[metric], trials: begun(whole.canary) };
+      const { traffic } = whole;
+      return `more canary ${classNoun(traffic)}, to tell chance from a fault: ${outOf(hits)} ${FATES[metric]}, which is more than the gate allows`;
+    });
+}
+
 function figuresOf(pairs: readonly RoutePair[], lane: Lane): LaneFigures {
   const { requests, errors, fallbacks } = laneCounts(pairs, lane);
   const latency = laneLatency(pairs, lane);
@@ -129,7 +142,7 @@ function failReason(failing: readonly Check[]): string {
  * is worse than the gate allows, and chance is no explanation for it (`budget.ts` says how often
  * a good canary is failed over all looks at a phase). `error`: background work has a
  * share and its counts could not be had. `inconclusive`: a class that has a share lacks its
- * sample, the canary never reports a number of the gate, or what would fail it was met by too few
+ * sample, has failures beyond what the gate allows that may be chance still, never reports a number of the gate, or what would fail it was met by too few
  * clients (`clients.ts`), see `missing`. `pass`: else. A sample that is too small keeps from
  * passing, never from failing.
  * @param at ISO 8601
@@ -149,6 +162,7 @@ export function judge(evidence: Evidence, gate: GateSettings, at: string): Judge
   const failing = checks.filter(({ verdict }) => verdict === "fail");
   const missing = classes.flatMap((one, index) => [
     ...missingOf(one.total, gate),
+    ...doubtOf(one.total, gate, looked[index] ?? []),
     ...silentNumbers(one.total, gate),
     ...lackingOf(looked[index] ?? []),
   ]);

@@ -13,6 +13,12 @@ export interface Evidence {
   readonly background: { readonly reachable: boolean };
 }
 
+/**
+ * The canary's part where it gets copies: each read is counted once on either lane. The tests hold for
+ * such pairs, too: what one request does to both lanes alike makes them differ less than chance would.
+ */
+export const PAIRED_SHARES: Shares = { read: 50, write: 0, background: 0 };
+
 /** A class as a whole, or one route of it, in one window of time. */
 export interface Scope {
   readonly traffic: TrafficClass;

@@ -7,7 +7,7 @@ import {
   type HubContext,
   type ReportedNumbers,
 } from "../../http/index.ts";
-import { LANE_HEADER, NUMBERS_HEADER, VERSION_HEADER } from "../contract.ts";
+import { COPY_HEADER, LANE_HEADER, NUMBERS_HEADER, VERSION_HEADER } from "../contract.ts";
 import type { Upload } from "./upload.ts";
 
 /**
@@ -23,8 +23,11 @@ const NUMBERS_WANTED = "wanted";
 
 export interface CanaryOptions {
   readonly upload: Upload;
-  /** An operator asks for the canary; its answer is not measured. */
-  readonly forced: boolean;
+  /**
+   * `answer`: for a client. `copy`: of a request that the stable lane has answered. `forced`: an
+   * operator asks for the canary; its answer is not measured.
+   */
+  readonly purpose: "answer" | "copy" | "forced";
   /** What the canary runs, for an answer that does not say it; `null` where it is not known. */
   readonly version: string | null;
 }
@@ -36,11 +39,13 @@ export interface CanaryAnswer {
 }
 
 /** The request as the canary gets it: same body, as a stream. */
-function forwarded(c: HubContext, { forced, upload }: CanaryOptions): Request {
+function forwarded(c: HubContext, { purpose, upload }: CanaryOptions): Request {
   const request = upload.forwarded();
   request.headers.set(REQUEST_ID_HEADER, c.get("requestId"));
   request.headers.delete(LANE_HEADER);
-  if (forced) {
+  if (purpose === "copy") request.headers.set(COPY_HEADER, "1");
+  else request.headers.delete(COPY_HEADER);
+  if (purpose === "forced") {
     request.headers.delete(NUMBERS_HEADER);
     // The admin token has done its work here.
     request.headers.delete("authorization");

@@ -16,6 +16,7 @@ const view = (read: number, write = 0, id = "rollout"): RolloutView => ({
   id,
   phase: 1,
   shares: { read, write, background: 0 },
+  mirrorReads: 0,
   canaryVersion: null,
   fallbackReads: true,
   overdueMs: 3_000,

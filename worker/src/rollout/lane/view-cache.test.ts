@@ -14,6 +14,7 @@ const OPEN: RolloutView = {
   id: "rollout",
   phase: 1,
   shares: { read: 10, write: 0, background: 0 },
+  mirrorReads: 0,
   canaryVersion: "canary-1",
   fallbackReads: true,
   overdueMs: 3_000,

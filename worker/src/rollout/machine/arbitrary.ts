@@ -72,12 +72,14 @@ const plan: fc.Arbitrary<RolloutPlan> = fc
     failLimit: fc.integer({ min: 1, max: 3 }),
     errorLimit: fc.integer({ min: 1, max: 3 }),
     soakMs: fc.constantFrom(0, SOAK_MS),
+    mirrors: rarely(true, false, 2),
   })
-  .map(({ pre, guards, approvals, onFail, dryRun, passLimit, failLimit, errorLimit, soakMs }) =>
+  .map(({ mirrors, pre, guards, approvals, onFail, dryRun, passLimit, failLimit, errorLimit, soakMs }) =>
     planWith({
       pre,
       onFail,
       gate: { dryRun, passLimit, failLimit, errorLimit },
+      mirror: mirrors ? { soakMs, maxWaitMs: MAX_WAIT_MS } : null,
       phases: [FIRST, SECOND, THIRD].map((phase, index) => ({
         ...phase,
         soakMs,

@@ -3,13 +3,22 @@ import type { GateSettings, RolloutStatus } from "../contract.ts";
 import { backgroundConfirmed, freeze, takeBack } from "./back.ts";
 import { changed, unchanged, type CommandOf, type Outcome } from "./command.ts";
 import { progress } from "./forward.ts";
-import { lengthened, move, phaseOf, type Because, type Cause, type OpenState } from "./transition.ts";
+import {
+  goingOn,
+  lengthened,
+  move,
+  phaseOf,
+  stageOf,
+  type Because,
+  type Cause,
+  type OpenState,
+} from "./transition.ts";
 
 /** Whose word a transition is that nobody gave: the rollout object's own. */
 const JUDGE = "judge";
 
 /** Statuses in which the canary is judged, and taken back when it is bad. */
-const JUDGED: ReadonlySet<RolloutStatus> = new Set(["running", "paused", "promoting"]);
+const JUDGED: ReadonlySet<RolloutStatus> = new Set(["preparing", "running", "paused", "promoting"]);
 
 const outcome = (before: OpenState, after: OpenState): Outcome =>
   after === before ? unchanged(before) : changed(after);
@@ -25,8 +34,8 @@ function actOnVerdict(state: OpenState, gate: GateSettings, cause: Cause): OpenS
   if (judgement === null || streak === null || gate.dryRun || !JUDGED.has(status)) return state;
   const { verdict, reason } = judgement;
   if (verdict === "fail" && streak.length >= gate.failLimit) return condemn(state, { ...cause, reason });
-  if (verdict === "error" && status === "running" && streak.length >= gate.errorLimit) {
-    const held = `phase ${phase} could not be judged: ${reason}`;
+  if (verdict === "error" && status === goingOn(state) && streak.length >= gate.errorLimit) {
+    const held = `${phase === 0 ? "its answers to copies of reads" : `phase ${phase}`} could not be judged: ${reason}`;
     return move(
       state,
       { status: "paused", pause: { why: "error", missing: reason } },
@@ -38,8 +47,8 @@ function actOnVerdict(state: OpenState, gate: GateSettings, cause: Cause): OpenS
   if (verdict === "pass" && passesAgain && (pause?.why === "inconclusive" || pause?.why === "error")) {
     return move(
       state,
-      { status: "running", pause: null },
-      { ...cause, reason: `phase ${phase} passes again` },
+      { status: goingOn(state), pause: null },
+      { ...cause, reason: `${phase === 0 ? "it" : `phase ${phase}`} passes again` },
     );
   }
   return state;
@@ -47,18 +56,18 @@ function actOnVerdict(state: OpenState, gate: GateSettings, cause: Cause): OpenS
 
 /** Keeps the verdict, and acts on it. One of another phase says nothing about this one. */
 export function judged(state: OpenState, { phase, judgement, by }: CommandOf<"judged">, at: string): Outcome {
-  const plan = phaseOf(state);
+  const stage = stageOf(state);
   const heard = JUDGED.has(state.status) || state.status === "frozen";
-  if (phase !== state.phase || plan === undefined || !heard) return unchanged(state);
+  if (phase !== state.phase || stage === undefined || !heard) return unchanged(state);
   const streak = lengthened(state.streak, judgement);
   const told = { ...state, judgement, streak, updatedAt: at };
-  return changed(progress(actOnVerdict(told, plan.gate, { at, by }), { at, by }));
+  return changed(progress(actOnVerdict(told, stage.gate, { at, by }), { at, by }));
 }
 
 /** Errors beyond doubt: the canary goes without another verdict. */
 export function alarmed(state: OpenState, { phase, reason, by }: CommandOf<"alarm">, at: string): Outcome {
-  const plan = phaseOf(state);
-  if (phase !== state.phase || plan === undefined || plan.gate.dryRun || !JUDGED.has(state.status)) {
+  const stage = stageOf(state);
+  if (phase !== state.phase || stage === undefined || stage.gate.dryRun || !JUDGED.has(state.status)) {
     return unchanged(state);
   }
   return changed(condemn(state, { at, by, reason }));

@@ -2,27 +2,26 @@
 import type { GateWebhook, PhasePlan, RolloutState } from "../contract.ts";
 import {
   elapsedMs,
+  goingOn,
+  hasBegun,
   isFailing,
   isOpen,
   move,
   phaseOf,
+  stageOf,
   type Because,
   type Cause,
   type OpenState,
+  type Stage,
 } from "./transition.ts";
-
-/** Whether `begin` was said: only then is a rollout in phase 0 waited for. */
-export function hasBegun(state: OpenState): boolean {
-  return state.phaseStartedAt !== null;
-}
 
 function awaitedWebhooks(state: OpenState): readonly GateWebhook[] {
   const { webhooks } = phaseOf(state) ?? { webhooks: state.plan.pre };
   return webhooks.filter(({ name }) => !state.agreed.includes(name));
 }
 
-/** Soak and verdicts of the phase; a dry run's verdicts do not count. */
-function gatePassed(state: OpenState, { gate, soakMs }: PhasePlan, at: string): boolean {
+/** Soak and verdicts of what is judged; a dry run's verdicts do not count. */
+function gatePassed(state: OpenState, { gate, soakMs }: Stage, at: string): boolean {
   if (elapsedMs(state.phaseStartedAt, at) < soakMs) return false;
   if (gate.dryRun) return true;
   return state.streak?.verdict === "pass" && state.streak.length >= gate.passLimit;
@@ -32,6 +31,12 @@ function awaitsWebhooks(state: OpenState, at: string): boolean {
   const phase = phaseOf(state);
   if (phase === undefined) return state.status === "preparing" && hasBegun(state);
   return state.status === "running" && gatePassed(state, phase, at);
+}
+
+/** Whether what is judged has passed; where nothing is, whether the release was checked. */
+function stagePassed(state: OpenState, at: string): boolean {
+  const stage = stageOf(state);
+  return stage === undefined ? hasBegun(state) : gatePassed(state, stage, at);
 }
 
 /**
@@ -90,11 +95,11 @@ export function leave(state: OpenState, reason: string, { at, by }: Cause): Open
 export function leavePause(state: OpenState, reason: string, cause: Cause): OpenState {
   if (!isFailing(state)) return leave(state, reason, cause);
   const missing = `${reason}, but phase ${state.phase} fails and must pass again`;
-  return move(state, { status: "running", pause: null }, { ...cause, reason: missing });
+  return move(state, { status: goingOn(state), pause: null }, { ...cause, reason: missing });
 }
 
 /** Why a phase that has not passed in its longest time is held; `null` while it may wait. */
-function overlong(state: OpenState, { gate, maxWaitMs }: PhasePlan, at: string): string | null {
+function overlong(state: OpenState, { gate, maxWaitMs }: Stage, at: string): string | null {
   if (gate.dryRun || elapsedMs(state.phaseStartedAt, at) < maxWaitMs) return null;
   // A `resume`, or a verdict that ended a pause, gives it another `maxWaitMs`.
   if (elapsedMs(state.transitions.at(-1)?.at ?? null, at) < maxWaitMs) return null;
@@ -103,25 +108,29 @@ function overlong(state: OpenState, { gate, maxWaitMs }: PhasePlan, at: string):
   return judgement.missing.length > 0 ? judgement.missing.join("; ") : judgement.reason;
 }
 
+/** What has passed, in words. */
+function passedText({ phase, plan }: OpenState): string {
+  if (phase > 0) return `phase ${phase} has passed`;
+  return plan.mirror === null
+    ? "the release was checked"
+    : "the release was checked, and its answers to copies of reads have passed";
+}
+
 /** What time and agreement make of it; the very state when they make nothing. */
 export function progress(state: OpenState, cause: Cause): OpenState {
   if (state.status !== "preparing" && state.status !== "running") return state;
-  const phase = phaseOf(state);
-  if (awaitsWebhooks(state, cause.at)) {
-    if (awaitedWebhooks(state).length > 0) return state;
-    return leave(
-      state,
-      phase === undefined ? "the release was checked" : `phase ${state.phase} has passed`,
-      cause,
-    );
+  if (stagePassed(state, cause.at)) {
+    return awaitedWebhooks(state).length > 0 ? state : leave(state, passedText(state), cause);
   }
-  const missing = phase === undefined ? null : overlong(state, phase, cause.at);
+  const stage = stageOf(state);
+  const missing = stage === undefined ? null : overlong(state, stage, cause.at);
   if (missing === null) return state;
   const verdict = state.judgement?.verdict ?? "inconclusive";
+  const what = state.phase === 0 ? "the copies of reads" : `phase ${state.phase}`;
   const why =
     verdict === "inconclusive"
-      ? `too little was seen in phase ${state.phase}`
-      : `phase ${state.phase} has not passed in its longest time, the newest verdict is ${verdict}`;
+      ? `too little was seen in ${what}`
+      : `${what} passed not in the longest time, the newest verdict is ${verdict}`;
   const reason = `${why}: ${missing}`;
   return move(state, { status: "paused", pause: { why: "inconclusive", missing } }, { ...cause, reason });
 }

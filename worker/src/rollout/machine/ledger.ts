@@ -5,7 +5,7 @@ import type { Told } from "./arbitrary.ts";
 /** What was said until a step, with the step itself, of the rollout and of the phase it was said in. */
 export interface Entry {
   readonly told: Told;
-  /** When the rollout came into the phase. */
+  /** When the rollout came into the phase; before the first, when it began. */
   readonly enteredAt: string;
   /** Verdicts about the phase, oldest first. */
   readonly verdicts: readonly Verdict[];
@@ -38,6 +38,8 @@ function noted(former: Entry, told: Told): Entry {
   const { command, outcome, before } = told;
   if (outcome.kind !== "changed") return entry;
   switch (command.kind) {
+    case "begin":
+      return { ...entry, enteredAt: told.at };
     case "judged":
       return {
         ...entry,

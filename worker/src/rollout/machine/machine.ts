@@ -14,7 +14,14 @@ import { IDLE_STATE, isOpen, move, type OpenState } from "./transition.ts";
 
 export type { Command, OperatorCommand, Outcome, Refusal } from "./command.ts";
 export { dueWebhooks } from "./forward.ts";
-export { IDLE_STATE, isOpen, KEPT_TRANSITIONS, transitionsSince, type OpenState } from "./transition.ts";
+export {
+  IDLE_STATE,
+  isOpen,
+  KEPT_TRANSITIONS,
+  stageOf,
+  transitionsSince,
+  type OpenState,
+} from "./transition.ts";
 
 const FINDINGS: ReadonlySet<Command["kind"]> = new Set([
   "judged",

@@ -15,7 +15,7 @@ import { apply, IDLE_STATE, isOpen, transitionsSince, type Command } from "./mac
 
 const RUNS = 150;
 const IN_A_PHASE: ReadonlySet<RolloutStatus> = new Set(["running", "paused", "promoting", "frozen"]);
-const JUDGED: ReadonlySet<RolloutStatus> = new Set(["running", "paused", "promoting"]);
+const JUDGED: ReadonlySet<RolloutStatus> = new Set(["preparing", "running", "paused", "promoting"]);
 
 const states = ({ before, command, outcome }: Told) => ({ command, before, after: outcome.state });
 
@@ -39,8 +39,9 @@ function entries(isWrong: (entry: Entry) => boolean): readonly unknown[] {
   return wrongIn(ledger, isWrong).map((entry) => ({ ...entry, told: states(entry.told) }));
 }
 
-/** The gate of the phase that a step was told in. */
-function gateOf({ before: { plan, phase } }: Told): GateSettings | undefined {
+/** The gate of the phase that a step was told in, or of the copies before the first. */
+function gateOf({ before: { plan, phase, phaseStartedAt } }: Told): GateSettings | undefined {
+  if (phase === 0) return phaseStartedAt === null ? undefined : plan?.mirror?.gate;
   return plan?.phases[phase - 1]?.gate;
 }
 
@@ -105,7 +106,7 @@ describe("whatever is said, in whatever order, by two operators, the judge and l
         }
         const { webhooks, soakMs } = before.plan.phases[before.phase - 1] ?? {
           webhooks: before.plan.pre,
-          soakMs: 0,
+          soakMs: before.plan.mirror?.soakMs ?? 0,
         };
         const refusing = webhooks.filter(({ name }) => !agreed.has(name));
         return refusing.length > 0 || Date.parse(at) - Date.parse(enteredAt) < soakMs;

@@ -2,8 +2,8 @@
 import type { Pause, RolloutStatus } from "../contract.ts";
 import { takeBack } from "./back.ts";
 import { changed, refused, unchanged, type CommandOf, type Outcome } from "./command.ts";
-import { hasBegun, leave, leavePause, needsApproval, progress } from "./forward.ts";
-import { isFailing, move, type Cause, type OpenState } from "./transition.ts";
+import { leave, leavePause, needsApproval, progress } from "./forward.ts";
+import { goingOn, hasBegun, isFailing, move, type Cause, type OpenState } from "./transition.ts";
 
 const ON_ITS_WAY: ReadonlySet<RolloutStatus> = new Set(["preparing", "running", "paused", "promoting"]);
 
@@ -104,7 +104,7 @@ export function promote(state: OpenState, { phase, reason, by }: CommandOf<"prom
     });
   }
   const words = withWords(
-    phase === 0 ? "goes on without its webhooks" : `phase ${phase} was promoted`,
+    phase === 0 ? "goes on without waiting for webhooks or copies" : `phase ${phase} was promoted`,
     reason,
   );
   if (pause?.why === "reached") return changed(leave(oneFurther(state), words, { at, by }));
@@ -132,8 +132,7 @@ export function hold(state: OpenState, { phase, reason, by }: CommandOf<"hold">,
 /** Where a frozen or held rollout was, without the streak that had stopped it. */
 function wentOn(state: OpenState, reason: string, cause: Cause): OpenState {
   const streak = state.status === "frozen" || state.streak?.verdict === "error" ? null : state.streak;
-  const on = state.phase === 0 ? "preparing" : "running";
-  const status = state.promoted.length > 0 ? "promoting" : on;
+  const status = state.promoted.length > 0 ? "promoting" : goingOn(state);
   return move(state, { status, pause: null, streak }, { ...cause, reason });
 }
 

@@ -107,6 +107,26 @@ export function phaseOf({ plan, phase }: OpenState): PhasePlan | undefined {
   return plan.phases[phase - 1];
 }
 
+/** Whether `begin` was said: only then is a rollout in phase 0 waited for. */
+export function hasBegun(state: OpenState): boolean {
+  return state.phaseStartedAt !== null;
+}
+
+/** What is judged, and how long it lasts: a phase, or the copies before the first. */
+export type Stage = Pick<PhasePlan, "soakMs" | "initialDelayMs" | "maxWaitMs" | "gate">;
+
+/** What is judged of it now; `undefined` where nothing is: before `begin`, and in phase 0 of a plan without copies. */
+export function stageOf(state: OpenState): Stage | undefined {
+  const { plan, phase } = state;
+  if (phase > 0) return phaseOf(state);
+  return hasBegun(state) && plan.mirror !== null ? plan.mirror : undefined;
+}
+
+/** The status in which it goes on by itself. */
+export function goingOn({ phase }: OpenState): RolloutStatus {
+  return phase === 0 ? "preparing" : "running";
+}
+
 /** Milliseconds between two ISO 8601 times; 0 without the earlier one. */
 export function elapsedMs(since: string | null, at: string): number {
   return since === null ? 0 : Date.parse(at) - Date.parse(since);
@@ -119,7 +139,7 @@ export function lengthened(streak: Streak | null, { verdict }: Judgement): Strea
 
 /** Whether the newest verdict speaks against going forward; a dry run's never does. */
 export function isFailing(state: OpenState): boolean {
-  const gate: GateSettings | undefined = phaseOf(state)?.gate;
+  const gate: GateSettings | undefined = stageOf(state)?.gate;
   if (gate === undefined || gate.dryRun) return false;
   return state.judgement?.verdict === "fail" || state.streak?.verdict === "fail";
 }

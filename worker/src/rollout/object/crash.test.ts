@@ -19,7 +19,7 @@ const PHASES = [
   { ...QUICK, shares: { read: 10, background: 5 }, webhooks: [LOAD] },
   { ...QUICK, shares: { read: 100, write: 100, background: 100 } },
 ];
-const PLAN = { phases: PHASES, pre: [PRE], post: [POST] };
+const PLAN = { mirror: QUICK, phases: PHASES, pre: [PRE], post: [POST] };
 
 type Act = (stage: Stage) => void;
 
@@ -48,7 +48,7 @@ const steered: Act = (stage) => {
   else if (pause !== null) stage.say({ kind: "resume", phase });
   else if (promoted.length > 0) stage.say({ kind: "rollback", reason: "customers complain" });
   else if (status === "promoting") stage.say({ kind: "promoting", worker: "archiver" });
-  if (status === "running" || status === "paused") stage.report(goodSeries());
+  if (["preparing", "running", "paused"].includes(status)) stage.report(goodSeries());
 };
 
 /** From start to end and on until nothing waits; a process that dies is started again. */

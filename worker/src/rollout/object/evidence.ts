@@ -6,7 +6,7 @@
  */
 import type { BackgroundTally } from "../../../../archiver/src/contract.ts";
 import type { Histogram, Series, Shares } from "../contract.ts";
-import { addSeries, type Evidence } from "../judge/index.ts";
+import { addSeries, PAIRED_SHARES, type Evidence } from "../judge/index.ts";
 import { backgroundSince, type BackgroundCounts } from "./background.ts";
 import type { Report } from "./report.ts";
 
@@ -103,9 +103,10 @@ export class EvidenceBook {
     this.#window = this.#sumOfWindow();
   }
 
-  /** What the judge is given. */
+  /** What the judge is given. Before phase 1 the canary gets copies only. */
   evidence(shares: Shares, background: Evidence["background"]): Evidence {
-    return { total: this.#total, recent: this.#window, shares, background };
+    const given = this.phase === 0 ? PAIRED_SHARES : shares;
+    return { total: this.#total, recent: this.#window, shares: given, background };
   }
 
   /** Whether the canary has failed anything. */

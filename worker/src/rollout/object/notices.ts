@@ -47,7 +47,7 @@ function eventOf(before: Before, { status, phase }: RolloutTransition): NoticeEv
     case "idle":
       return null;
     case "preparing":
-      return "started";
+      return before.status === "paused" || before.status === "frozen" ? "resumed" : "started";
     case "running":
       return before.phase === phase ? "resumed" : "phase";
     case "paused":

@@ -401,3 +401,50 @@ describe("what a report is looked at for", () => {
       expect(stage.state.status).toBe("rolled-back");
     }));
 });
+
+describe("copies of reads before phase 1", () => {
+  const mirror = { soakMs: 2 * INTERVAL_MS, initialDelayMs: 0 };
+  const copies = (told: Parameters<typeof series>[0] = {}) => [
+    series({ lane: "stable", requests: 50 }),
+    series({ requests: 50, ...told }),
+  ];
+
+  it("are asked for once the release was checked, and lead to phase 1 when they have passed", () =>
+    onStage(async (stage) => {
+      stage.rollout.start(startRequest({ mirror }), "ada");
+      expect(stage.rollout.view).toMatchObject({ phase: 0, mirrorReads: 0 });
+      stage.say({ kind: "begin" });
+      expect(stage.rollout.view).toMatchObject({ phase: 0, mirrorReads: 100, shares: { read: 0 } });
+      await stage.until(({ state }) => state.phase === 1, copies());
+      expect(stage.rollout.view).toMatchObject({ mirrorReads: 0, shares: { read: 10 } });
+      expect(stage.state.transitions.at(-1)?.reason).toContain("copies of reads have passed");
+    }));
+
+  it("take a bad canary back by the report that proves it, before it had a share", () =>
+    onStage(async (stage) => {
+      stage.open({ mirror });
+      const view = stage.report(copies({ errors: 20, fallbacks: 20 }));
+      expect(view.id).toBeNull();
+      expect(stage.state).toMatchObject({ status: "rolled-back", phase: 0 });
+      expect(stage.state.transitions.every(({ shares }) => shares.read === 0)).toBe(true);
+      expect(stage.state.reason).toContain("20 of 50 canary reads");
+    }));
+
+  it("take back one that is only slower", () =>
+    onStage(async (stage) => {
+      stage.open({ mirror });
+      await stage.until(({ state }) => state.status === "rolled-back", copies({ latency: [[150, 50]] }));
+      expect(stage.state).toMatchObject({ phase: 0, judgement: { verdict: "fail" } });
+    }));
+
+  it("are counted on by an object that starts again among them", () =>
+    onStage(async (stage) => {
+      stage.open({ mirror });
+      stage.report(copies());
+      await stage.alarm();
+      stage.restart();
+      await stage.until(({ state }) => state.judgement !== null, []);
+      expect(stage.state.judgement?.figures.canary.read.requests).toBe(50);
+      await stage.until(({ state }) => state.phase === 1, copies());
+    }));
+});

@@ -11,6 +11,7 @@ import {
   apply,
   dueWebhooks,
   isOpen,
+  stageOf,
   transitionsSince,
   type Command,
   type OpenState,
@@ -281,7 +282,7 @@ export class Rollout {
   }
 
   #pastDelay(state: OpenState): boolean {
-    const delay = state.plan.phases[state.phase - 1]?.initialDelayMs ?? 0;
+    const delay = stageOf(state)?.initialDelayMs ?? 0;
     return this.#world.now() - Date.parse(state.phaseStartedAt ?? this.#at()) >= delay;
   }
 
@@ -297,7 +298,7 @@ export class Rollout {
     this.#heededAt = this.#world.now();
     const { id, phase } = state;
     if (state.firstErrorAt === null && book.canaryErred) this.#apply({ kind: "error-seen", id, phase });
-    const gate = state.plan.phases[phase - 1]?.gate;
+    const gate = stageOf(state)?.gate;
     const reason = gate === undefined ? null : beyondDoubt(this.#evidence(book), gate);
     if (reason === null) return false;
     return this.#apply({ kind: "alarm", id, phase, reason, by: JUDGE }).kind === "changed";
@@ -306,7 +307,7 @@ export class Rollout {
   #judge(): void {
     this.#judgeAt = this.#world.now() + (this.#onlyWaits ? this.#putOff(this.#intervalMs) : this.#intervalMs);
     const state = this.#state;
-    const gate = isOpen(state) ? state.plan.phases[state.phase - 1]?.gate : undefined;
+    const gate = isOpen(state) ? stageOf(state)?.gate : undefined;
     if (this.#book === null || gate === undefined || !isOpen(state) || this.#heed()) return;
     const judgement = judge(this.#evidence(this.#book), gate, this.#at());
     this.#apply({ kind: "judged", id: state.id, phase: state.phase, judgement, by: JUDGE });

@@ -40,16 +40,22 @@ export interface Setting {
   readonly runs: number;
   readonly seed: number;
   readonly rule: RuleName;
+  /** Copies of reads instead of shares. */
+  readonly copies?: boolean;
 }
 
 function ruleOf({ rule, intervalMs }: Setting, world: World, initialDelayMs: number): Rule {
   if (rule === "flagger") return new FlaggerRule();
-  return new StrataRule(TESTED_GATE, world.shares, intervalMs, initialDelayMs);
+  return new StrataRule(TESTED_GATE, world, intervalMs, initialDelayMs);
 }
 
-function outcomes(world: Omit<World, "seed">, setting: Setting, initialDelayMs = 0): readonly Outcome[] {
+function outcomes(
+  world: Omit<World, "seed" | "copies">,
+  setting: Setting,
+  initialDelayMs = 0,
+): readonly Outcome[] {
   return Array.from({ length: setting.runs }, (_, index) => {
-    const seeded = { ...world, seed: setting.seed + index * 7_919 };
+    const seeded = { ...world, copies: setting.copies ?? false, seed: setting.seed + index * 7_919 };
     return runPhase(seeded, ruleOf(setting, seeded, initialDelayMs), setting.phaseMs);
   });
 }

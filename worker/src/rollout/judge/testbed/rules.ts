@@ -1,7 +1,8 @@
 /** Who watches a simulated phase: our judge, as the rollout's object asks it, and Flagger's rule. */
 import type { GateSettings, Series, Shares } from "../../contract.ts";
-import { addSeries, beyondDoubt, judge, quantile, type Evidence } from "../index.ts";
+import { addSeries, beyondDoubt, judge, PAIRED_SHARES, quantile, type Evidence } from "../index.ts";
 import { sumHistograms } from "../histogram.ts";
+import type { World } from "./world.ts";
 
 /** Takes what was counted up to a time. @returns why the canary goes, or `null` */
 export interface Rule {
@@ -26,9 +27,14 @@ export class StrataRule implements Rule {
   #fails = 0;
   #passes = 0;
 
-  constructor(gate: GateSettings, shares: Shares, intervalMs: number, initialDelayMs = 0) {
+  constructor(
+    gate: GateSettings,
+    { shares, copies }: Pick<World, "shares" | "copies">,
+    intervalMs: number,
+    initialDelayMs = 0,
+  ) {
     this.#gate = gate;
-    this.#shares = shares;
+    this.#shares = copies ? PAIRED_SHARES : shares;
     this.#intervalMs = intervalMs;
     this.#initialDelayMs = initialDelayMs;
     this.#nextMs = intervalMs;

@@ -109,6 +109,12 @@ export class Simulation {
   #arrive(load: RouteLoad, count: number): void {
     for (let left = count; left > 0; left -= 1) {
       const client = this.#pickClient();
+      if (this.#world.copies) {
+        if (load.traffic !== "read") continue;
+        this.#serve(load, "stable", client);
+        this.#serve(load, "canary", client);
+        continue;
+      }
       const kept = load.traffic === "background" ? undefined : this.#clients[client];
       const share = this.#world.shares[load.traffic];
       const probe = load.route === "cron" && this.#probes();
@@ -136,17 +142,19 @@ export class Simulation {
   }
 
   #scan(count: number): void {
-    for (let left = count; left > 0; left -= 1) {
-      this.#end(5, {
-        lane: this.#scannerLane,
-        load: SCANNED,
-        latencyMs: 1,
-        error: null,
-        kind: `4xx ${PROBLEM}`,
-        number: 0,
-        group: SCANNER_GROUP,
-        fellBack: false,
-      });
+    for (const lane of this.#world.copies ? LANES : [this.#scannerLane]) {
+      for (let left = count; left > 0; left -= 1) {
+        this.#end(5, {
+          lane,
+          load: SCANNED,
+          latencyMs: 1,
+          error: null,
+          kind: `4xx ${PROBLEM}`,
+          number: 0,
+          group: SCANNER_GROUP,
+          fellBack: false,
+        });
+      }
     }
   }
 

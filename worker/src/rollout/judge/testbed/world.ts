@@ -71,6 +71,8 @@ export interface Defect {
 export interface World {
   readonly loads: readonly RouteLoad[];
   readonly shares: Shares;
+  /** The canary gets copies of the reads that the stable lane answers, and nothing else. */
+  readonly copies: boolean;
   readonly noise: Noise;
   readonly defect: Defect | null;
   readonly seed: number;
