@@ -60,15 +60,15 @@ const command: Command = createCommand(
   .addOption(
     new Option(
       "--phase <phase>",
-      "release: go up to this phase and stop there; else: only if the rollout is in it",
-    ).argParser((value) => numberFlag(1, MAX_PHASE)(value)),
+      "release: go up to this phase and stop there; else: only if the rollout is in it (0: before the first)",
+    ).argParser((value) => numberFlag(0, MAX_PHASE)(value)),
   )
   .option("--plan <file>", "another plan than scripts/rollout.plan.ts")
   .option("-y, --yes", "do not ask for confirmation", false)
   .option("--dry-run", "print the plan; change nothing", false)
   .option("--main <file>", "release another entry module (of the archiver for `archiver`, else of the hub)")
   .option("--archiver-main <file>", "with `all`: another entry module of the archiver")
-  .option("--detach", "return when phase 1 is entered: the hub goes on and judges by itself", false)
+  .option("--detach", "return once the release was checked: the hub goes on and judges by itself", false)
   .option("--wait", "wait through holds and approvals instead of ending there", false)
   .option("--allow-contract", "apply migrations that the linter calls destructive or locking", false)
   .option("--require-bookmark", "refuse to migrate without a Time Travel bookmark", false)

@@ -30,7 +30,7 @@ const command = createCommand(
   )
   .addOption(
     new Option("--phase <phase>", "only if the rollout is in this phase").argParser((value) =>
-      numberFlag(1, MAX_PHASE)(value),
+      numberFlag(0, MAX_PHASE)(value),
     ),
   )
   .option("-y, --yes", "do not ask for confirmation", false)

@@ -29,7 +29,7 @@ export interface ReleaseOptions {
   readonly smoke?: readonly SmokeRequest[];
   /** Goes up to this phase and stops there; absent: all phases, then promotion. */
   readonly phase?: number;
-  /** Returns once phase 1 is entered: the hub goes on by itself up to the promotion. */
+  /** Returns once the hub has begun: it goes on by itself up to the promotion. */
   readonly detach?: boolean;
   /** Waits through holds and approvals; else the run ends there, and the rollout stays open. */
   readonly wait?: boolean;

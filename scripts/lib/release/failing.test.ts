@@ -4,7 +4,7 @@ import { definePlan } from "../../../worker/src/rollout/plan.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { FakeCloud, source } from "../test/fake-cloud.ts";
 import type { Interfere } from "../test/fake-run.ts";
-import { failure, OPTIONS, PLAN, released } from "../test/released.ts";
+import { failure, OPTIONS, PLAN_WITH_COPIES, PLAN, released } from "../test/released.ts";
 import { release } from "./release.ts";
 import { rollback } from "./rollback.ts";
 
@@ -280,6 +280,20 @@ describe("Ctrl-C", () => {
       expect(cloud.rollouts.state).toMatchObject({ status: "rolled-back", phase: 0 });
     },
   );
+
+  it("while reads are copied leaves it to the hub, which goes on by itself", async () => {
+    const { cloud } = await released();
+    const context = await cloud.context({
+      interfere: ({ call }) =>
+        call === "state" && cloud.rollouts.state.phaseStartedAt !== null ? "stop" : null,
+    });
+    const error = await failure(release(context, "hub", { ...OPTIONS, plan: PLAN_WITH_COPIES }));
+    expect(error.exitCode).toBe(EXIT.cancelled);
+    expect(error.hints.join("\n")).toContain("It stays open");
+    expect(cloud.rollouts.state).toMatchObject({ status: "preparing", phase: 0 });
+    for (let looks = 0; looks < 2; looks += 1) cloud.rollouts.look();
+    expect(cloud.rollouts.state).toMatchObject({ status: "running", phase: 1 });
+  });
 
   it("in a phase leaves it to the hub, and says in what state things are", async () => {
     const { cloud } = await released();

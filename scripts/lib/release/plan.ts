@@ -237,7 +237,8 @@ function resume(facts: ReleaseFacts, rollout: RolloutState): readonly Step[] {
     });
   }
   const goOn: readonly Step[] = rollout.upTo === upTo ? [] : [{ kind: "go-on" }];
-  switch (status) {
+  const isUnchecked = phase === 0 && rollout.phaseStartedAt === null;
+  switch (isUnchecked ? "preparing" : status) {
     case "preparing":
       return [
         ...migrateSteps(facts),

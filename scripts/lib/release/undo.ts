@@ -132,7 +132,8 @@ export async function undo(context: ReleaseContext, run: ReleaseRun, error: unkn
       rollout?.status === "rolled-back" ? deployed.filter((worker) => !CANARIES.has(worker)) : deployed;
     return left.length > 0 ? returnDeployed(context, run, error, left) : error;
   }
-  if (rollout.status === "preparing") {
+  // Once it has begun, the hub judges it by itself, if only by copies: whoever watched may go.
+  if (rollout.status === "preparing" && (rollout.phaseStartedAt === null || bad)) {
     const closed = await takeBack(context, run, error);
     return closed.exitCode === EXIT.rollbackFailed || closed.exitCode === EXIT.frozen
       ? closed

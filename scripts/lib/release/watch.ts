@@ -30,7 +30,9 @@ function frozen(rollout: RolloutState): CliError {
     `The rollout is frozen in phase ${rollout.phase}: ${rollout.reason ?? "no reason given"}`,
     {
       hints: [
-        "It keeps its share of the traffic until someone decides.",
+        rollout.phase === 0
+          ? "It has no share of the traffic, and gets no more copies until someone decides."
+          : "It keeps its share of the traffic until someone decides.",
         "Take it back all the same: npm run rollback -- --force",
         "Go on all the same: npm run release:resume -- --force",
       ],

@@ -11,7 +11,7 @@ import {
 import { IDLE_STATE } from "../../../worker/src/rollout/machine/machine.ts";
 import { EXIT } from "../exit.ts";
 import { FakeClock } from "../test/fake-clock.ts";
-import { failure, PLAN } from "../test/released.ts";
+import { failure, PLAN, PLAN_WITH_COPIES } from "../test/released.ts";
 import { createRolloutClient, RolloutConflict } from "./client.ts";
 
 const WORKER = { tag: "r-0123456789ab", stableVersion: "s", canaryVersion: "c", changed: true };
@@ -125,7 +125,11 @@ describe("a start", () => {
     const { rollout, sent } = client([() => Response.json(STATE, { status: 201 })]);
     expect((await rollout.start(START)).id).toBe("one");
     expect(sent.map(({ call }) => call)).toEqual(["POST /admin/rollout/start"]);
-    expect(sent[0]?.body).toEqual(START);
+    const { mirror, ...plan } = PLAN;
+    expect([mirror, sent[0]?.body]).toEqual([null, { ...START, plan }]);
+    const mirrored = { ...START, plan: PLAN_WITH_COPIES };
+    await rollout.start(mirrored);
+    expect(sent[1]?.body).toEqual(mirrored);
   });
 
   it("is not sent twice when its answer is lost: the hub is asked what became of it", async () => {

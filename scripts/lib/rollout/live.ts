@@ -24,7 +24,7 @@ function rowsOf(lines: readonly string[], columns: number): number {
   );
 }
 
-/** Draws a block over the one before; where nothing can be redrawn, only what is new. */
+/** Draws a block over the one before; where nothing can be redrawn, one for each change. */
 class Screen {
   readonly #output: NodeJS.WriteStream;
   #rows = 0;
@@ -34,11 +34,11 @@ class Screen {
     this.#output = output;
   }
 
-  draw(lines: readonly string[]): void {
+  /** @param change what is worth another block where nothing is redrawn */
+  draw(lines: readonly string[], change: string): void {
     if (!this.#output.isTTY) {
-      const text = lines.join("\n");
-      if (text !== this.#last) this.#output.write(`${text}\n`);
-      this.#last = text;
+      if (change !== this.#last) this.#output.write(`${lines.join("\n")}\n`);
+      this.#last = change;
       return;
     }
     const up = this.#rows === 0 ? "" : `\u001B[${this.#rows}A\u001B[0J`;
@@ -50,6 +50,11 @@ class Screen {
 /** What tells two states apart for an observer: transitions, verdicts and figures. */
 function fingerprint({ revision, judgement, streak, toReturn }: RolloutState): string {
   return JSON.stringify([revision, judgement, streak, toReturn]);
+}
+
+/** What a log has to say: transitions and other verdicts, not every figure. */
+function headlineOf({ revision, judgement, toReturn }: RolloutState): string {
+  return JSON.stringify([revision, judgement?.verdict, toReturn]);
 }
 
 /**
@@ -69,7 +74,7 @@ export async function watchRollout(
     const print = fingerprint(state);
     if (print !== told) onChange?.(state);
     told = print;
-    screen?.draw(rolloutLines(state, clock.now()));
+    screen?.draw(rolloutLines(state, clock.now()), headlineOf(state));
     if (!isOpen(state)) return state;
     await clock.sleep(intervalMs, signal);
     try {
@@ -77,7 +82,8 @@ export async function watchRollout(
     } catch (error) {
       if (!(error instanceof CliError)) throw error;
       signal.throwIfAborted();
-      screen?.draw([...rolloutLines(state, clock.now()), `  the hub does not answer: ${messageOf(error)}`]);
+      const silence = `  the hub does not answer: ${messageOf(error)}`;
+      screen?.draw([...rolloutLines(state, clock.now()), silence], `${headlineOf(state)} ${silence}`);
     }
   }
 }

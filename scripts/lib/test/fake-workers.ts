@@ -96,7 +96,12 @@ export class FakeWorkers {
     const id = last === undefined ? this.#scripts.uuid() : decodeURIComponent(first);
     // What the scripts send is of the shape that the hub reads: the types of both are one.
     const command = { ...Object(fields), kind: last ?? first, id, by: "operator" } as Command;
-    const outcome = this.#rollout.tell(command);
+    // As the hub reads a plan that says nothing of copies.
+    const told =
+      command.kind === "start"
+        ? { ...command, plan: { ...command.plan, mirror: command.plan.mirror ?? null } }
+        : command;
+    const outcome = this.#rollout.tell(told);
     if (outcome.kind === "refused") return refusalAnswer(outcome.refusal, outcome.state);
     return Response.json(outcome.state, { status: command.kind === "start" ? 201 : 200 });
   }

@@ -7,6 +7,7 @@ import {
   type RolloutState,
   type Verdict,
 } from "./contract.ts";
+import { viewOf } from "./view.ts";
 
 const LANES: readonly Lane[] = ["stable", "canary"];
 const VERDICTS: readonly Verdict[] = ["pass", "fail", "inconclusive", "error"];
@@ -53,6 +54,11 @@ export function metricsText(state: RolloutState): string {
       name: "strata_rollout_canary_share_percent",
       help: "Percent of a class that goes to the canary",
       samples: TRAFFIC_CLASSES.map((traffic) => [{ class: traffic }, shares[traffic]]),
+    },
+    {
+      name: "strata_rollout_copied_reads_percent",
+      help: "Percent of the reads that the canary gets copies of",
+      samples: [[{}, viewOf(state).mirrorReads]],
     },
     {
       name: "strata_rollout_status",

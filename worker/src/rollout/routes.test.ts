@@ -342,6 +342,7 @@ describe("GET /admin/rollout/metrics", () => {
     expect(text).toContain('strata_rollout_status{status="running"} 1\n');
     expect(text).toContain('strata_rollout_status{status="paused"} 0\n');
     expect(text).toContain("strata_rollout_phase 1\n");
+    expect(text).toContain("strata_rollout_copied_reads_percent 0\n");
     expect(text).toContain('strata_rollout_release_info{release="r-3f2a9c01d4e5"} 1\n');
     expect(text.split("\n").every((line) => /^(|# .*|[a-z0-9_]+(\{[^}]*\})? [0-9.]+)$/.test(line))).toBe(
       true,

@@ -103,7 +103,7 @@ const MirrorSchema = z
 const PlanSchema = z
   .strictObject({
     intervalMs: Ms,
-    mirror: MirrorSchema.nullable(),
+    mirror: MirrorSchema.nullable().default(null),
     phases: z.array(PhaseSchema, "must be a list").readonly(),
     pre: WebhooksSchema,
     post: WebhooksSchema,

@@ -46,8 +46,10 @@ const MIN_HITS = 3;
 export function exceedsGate(scope: Scope, metric: CountedMetric, gate: GateSettings): boolean {
   const { canary, stable } = pooled(scope.pairs.map((pair) => countedSplit(pair, metric)));
   if (canary.hits < MIN_HITS) return false;
-  const allowed = hasPeer(scope) ? shareOf(stable) + gate.errorTolerance : gate.maxErrorShare;
-  return shareOf(canary) > allowed;
+  if (hasPeer(scope)) return shareOf(canary) > shareOf(stable) + gate.errorTolerance;
+  const proven = pooled(scope.pairs.map((pair) => provenSplit(pair, metric))).canary;
+  const isProven = proven.hits >= MIN_HITS && shareOf(proven) > provenLimit(gate);
+  return isProven || shareOf(canary) > gate.maxErrorShare;
 }
 
 const CRON = "cron";

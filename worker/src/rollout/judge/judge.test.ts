@@ -51,6 +51,8 @@ describe("the judge", () => {
     const alone = { shares: { read: 100, write: 0, background: 0 } };
     expect(judgementOf([seen("canary", "/read", 300, { errors: 3 })], alone).verdict).toBe("pass");
     expect(judgementOf([seen("canary", "/read", 300, { errors: 4 })], alone).verdict).toBe("inconclusive");
+    const proven = seen("canary", "/read", 300, { errors: 3, fallbacks: 3 });
+    expect(judgementOf([proven], alone).verdict).toBe("inconclusive");
   });
 
   it("says when a class that has a share gets nothing", () => {

@@ -44,7 +44,6 @@ function forwarded(c: HubContext, { purpose, upload }: CanaryOptions): Request {
   request.headers.set(REQUEST_ID_HEADER, c.get("requestId"));
   request.headers.delete(LANE_HEADER);
   if (purpose === "copy") request.headers.set(COPY_HEADER, "1");
-  else request.headers.delete(COPY_HEADER);
   if (purpose === "forced") {
     request.headers.delete(NUMBERS_HEADER);
     // The admin token has done its work here.

@@ -98,13 +98,17 @@ describe("a read that is copied", () => {
     },
   );
 
-  it("counts against nobody when both lanes fail it", async () => {
+  it.each<readonly [string, CanaryHandler, readonly [number, number]]>([
+    ["nobody when both lanes fail it", () => new Response(null, { status: 500 }), [0, 0]],
+    ["the stable lane when that alone fails it", () => Response.json({}), [0, 1]],
+  ])("counts against %s", async (_, answer, errors) => {
     const rollout = copying();
-    const hub = stableHub(rollout, () => new Response(null, { status: 500 }));
-    const answer = await hub.fetch("/read?dataset_id=damaged&table=flights", { headers: withKey });
-    expect(answer.status).toBe(500);
+    const hub = stableHub(rollout, answer);
+    const given = await hub.fetch("/read?dataset_id=damaged&table=flights", { headers: withKey });
+    expect(given.status).toBe(500);
     await counted(rollout, 1);
-    expect([rollout.figures("canary").errors, rollout.figures("stable").errors]).toEqual([0, 1]);
+    expect([rollout.figures("canary").errors, rollout.figures("stable").errors]).toEqual(errors);
+    expect(rollout.figures("stable").fallbacks).toBe(0);
   });
 
   it("shows an answer that breaks off in the middle", async () => {
@@ -126,17 +130,25 @@ describe("a read that is copied", () => {
     const rollout = copying();
     const cancelled = vi.fn();
     const piece = new Uint8Array(MAX_READ_BYTES / 4);
+    const headers = { "content-length": String(100 * MAX_READ_BYTES) };
     const hub = stableHub(
       rollout,
       () =>
         new Response(
           new ReadableStream({ pull: (controller) => controller.enqueue(piece), cancel: cancelled }),
+          { headers },
         ),
     );
     await hub.fetch("/");
     await vi.waitFor(() => expect(cancelled).toHaveBeenCalledOnce());
     expect(rollout.figures("canary").errors).toBe(0);
   });
+});
+
+it("the mark of a copy is taken from a client's request, whoever answers it", async () => {
+  const { sent, handler } = recorder();
+  await stableHub(new FakeRollout(), handler).fetch("/", { headers: { "strata-copy": "1" } });
+  expect(sent.map(({ headers }) => headers.get("strata-copy"))).toEqual([null]);
 });
 
 describe("what is not copied", () => {

@@ -2,13 +2,14 @@
  * Copies of reads: what the stable lane has answered is asked of the canary, too, and nobody
  * gets that answer. A release thus meets real reads before it has a share of them. A copy is sent
  * when the answer's head is there, so that no client waits for it, and each read is counted
- * on both lanes or on neither.
+ * on both lanes or on neither. What both fail is a failure of neither: it says nothing of the
+ * canary, and must not hide what does.
  */
 import type { Next } from "hono";
-import { log, type Clock, type HubContext } from "../../http/index.ts";
+import { errorFields, log, type Clock, type HubContext } from "../../http/index.ts";
 import type { RolloutView } from "../view.ts";
 import { CanaryCall } from "./canary.ts";
-import { answerFromStable, goodAnswerFromCanary, watched } from "./lane-answers.ts";
+import { answerFromStable, goodAnswerFromCanary } from "./lane-answers.ts";
 import { trafficClass } from "./lane-choice.ts";
 import { Observation } from "./observation.ts";
 import type { Delta, SeriesKey } from "./tally.ts";
@@ -19,7 +20,7 @@ export const MAX_COPIES = 128;
 /** A copy that has not ended by then was cut off with its request, in milliseconds. */
 const CUT_OFF_MS = 60_000;
 /** Bytes of an answer that are read to see whether it breaks off. */
-export const MAX_READ_BYTES = 1_048_576;
+export const MAX_READ_BYTES = 65_536;
 
 /** What it needs to know of the rollout and of the request. */
 export interface MirrorOptions {
@@ -30,25 +31,29 @@ export interface MirrorOptions {
   readonly note: (key: SeriesKey, delta: Delta) => void;
 }
 
-/** The request once more, but for its client, who may be gone when it is sent. */
-function copyOf({ url, method, headers }: Request): Request {
-  return new Request(url, { method, headers, redirect: "manual" });
+/** What the stable lane made of the same request. */
+interface Before {
+  readonly stable: Observation;
+  /** Whether its answer was no failure. */
+  readonly well: boolean;
 }
 
-/** Reads an answer that nobody wants, up to a bound, for what is watching it. */
+/** The request once more, but for its client, who may be gone when it is sent. */
+function copyOf(request: Request): Request {
+  return new Request(request, { signal: new AbortController().signal });
+}
+
+/** Reads an answer that nobody wants, up to a bound. @throws when it breaks off before */
 async function readThrough({ body }: Response): Promise<void> {
   const reader = body?.getReader();
   if (reader === undefined) return;
-  try {
-    for (let bytes = 0; bytes < MAX_READ_BYTES;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      bytes += value.byteLength;
-    }
-    await reader.cancel();
-  } catch {
-    // Whoever watches it was told.
+  for (let bytes = 0; bytes < MAX_READ_BYTES;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    bytes += value.byteLength;
   }
+  // Whatever becomes of the rest.
+  await reader.cancel().catch(() => {});
 }
 
 /** The copies of one isolate. */
@@ -73,15 +78,15 @@ export class Mirror {
     const request = c.req.raw;
     const slot = { at: this.#clock.now() };
     this.#underWay.add(slot);
-    const observation = this.#observe(request, new Upload(request, this.#clock), "stable", options);
-    c.executionCtx.waitUntil(observation.counted);
+    const stable = this.#observe(request, "stable", options);
+    c.executionCtx.waitUntil(stable.counted);
     let well = false;
     try {
-      await answerFromStable(c, next, observation);
+      await answerFromStable(c, next, stable);
       well = c.res.status < 500;
     } finally {
-      const copied = this.#copy(c, copyOf(request), well, options).finally(() => this.#underWay.delete(slot));
-      c.executionCtx.waitUntil(copied);
+      const copied = this.#copy(c, copyOf(request), { stable, well }, options);
+      c.executionCtx.waitUntil(copied.finally(() => this.#underWay.delete(slot)));
     }
   }
 
@@ -93,32 +98,41 @@ export class Mirror {
     return this.#underWay.size < MAX_COPIES;
   }
 
-  #observe(
-    request: Request,
-    upload: Upload,
-    lane: SeriesKey["lane"],
-    { view, key, note }: MirrorOptions,
-  ): Observation {
+  /** A failure of one lane counts when the other has done better. */
+  #observe(request: Request, lane: SeriesKey["lane"], { view, key, note }: MirrorOptions): Observation {
     return new Observation({
       clock: this.#clock,
       request,
-      upload,
+      upload: new Upload(request, this.#clock),
       overdueMs: view.overdueMs,
-      // What the canary fails, the stable lane has answered before.
-      fallsBack: lane === "canary",
-      note: (delta) => note({ ...key, lane }, delta),
+      fallsBack: true,
+      // Nobody answers in the stable lane's place.
+      note: (delta) => note({ ...key, lane }, lane === "stable" ? { ...delta, fallbacks: 0 } : delta),
     });
   }
 
-  /** @param well whether the stable lane has done well with the same request */
-  async #copy(c: HubContext, request: Request, well: boolean, options: MirrorOptions): Promise<void> {
+  async #copy(c: HubContext, request: Request, before: Before, options: MirrorOptions): Promise<void> {
     const { view, canary, key } = options;
     const upload = new Upload(request, this.#clock);
-    const observation = this.#observe(request, upload, "canary", options);
+    const observation = this.#observe(request, "canary", options);
     const call = new CanaryCall(c, canary, { upload, purpose: "copy", version: view.canaryVersion });
     const answer = await goodAnswerFromCanary(c, call, observation);
-    if (typeof answer !== "string") return await readThrough(watched(c, answer, "canary", observation));
-    log(c.env, "warn", "canary-copy-failed", { request_id: c.get("requestId"), reason: answer, ...key });
-    observation.stoodIn(well);
+    const stableWell = before.well && !before.stable.isOverdue;
+    before.stable.stoodIn(typeof answer !== "string");
+    if (typeof answer === "string") {
+      log(c.env, "warn", "canary-copy-failed", { request_id: c.get("requestId"), reason: answer, ...key });
+      observation.stoodIn(stableWell);
+      return;
+    }
+    try {
+      await readThrough(answer);
+    } catch (error) {
+      log(c.env, "error", "answer-broke-off", {
+        request_id: c.get("requestId"),
+        lane: "canary",
+        ...errorFields(error),
+      });
+      observation.brokeOff();
+    }
   }
 }

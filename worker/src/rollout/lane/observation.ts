@@ -58,6 +58,7 @@ export class Observation {
   #isCounted = false;
   #isOver = false;
   #hasFailed = false;
+  #isOverdue = false;
 
   constructor(options: ObservationOptions) {
     this.#options = options;
@@ -68,6 +69,11 @@ export class Observation {
       this.#decide = resolve;
     });
     this.#stopTimer = options.upload.whenKept(options.overdueMs, () => this.#overdue());
+  }
+
+  /** Its answer was not there in time. */
+  get isOverdue(): boolean {
+    return this.#isOverdue;
   }
 
   /** The head of the answer is there. */
@@ -129,6 +135,7 @@ export class Observation {
 
   #overdue(): void {
     const { clock, fallsBack, overdueMs } = this.#options;
+    this.#isOverdue = true;
     if (!fallsBack) return this.#count({ overdue: 1 }, "overdue");
     this.#isOver = true;
     // Its answer is given up: what it was waited for is the least that it would have taken.

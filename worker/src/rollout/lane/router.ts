@@ -8,7 +8,7 @@
 import { isAdmin } from "../../auth/index.ts";
 import type { Env } from "../../env.generated.ts";
 import { log, ProblemError, type Clock, type HubContext, type HubMiddleware } from "../../http/index.ts";
-import { FALLBACK_HEADER, LANE_HEADER, type Lane } from "../contract.ts";
+import { COPY_HEADER, FALLBACK_HEADER, LANE_HEADER, type Lane } from "../contract.ts";
 import { readView, rolloutObject, type RolloutNamespace } from "../object/stub.ts";
 import type { RolloutView } from "../view.ts";
 import { CanaryCall } from "./canary.ts";
@@ -69,6 +69,13 @@ function carrier(c: HubContext, rollout: RolloutNamespace): Carrier {
   };
 }
 
+/** The request without the mark of a copy: that is the router's to give. */
+function noCopy(request: Request): Request {
+  const own = new Request(request);
+  own.headers.delete(COPY_HEADER);
+  return own;
+}
+
 /** Whether the stable lane could answer this request a second time: a safe method, and no body that is used up. */
 function canFallBack(c: HubContext, view: RolloutView): boolean {
   return view.fallbackReads && trafficClass(c.req.method) === "read" && c.req.raw.body === null;
@@ -84,6 +91,7 @@ export function laneRouter(clock: Clock): HubMiddleware {
     const lanes = lanesOf(c.env);
     if (lanes === null || ADMIN_PATH.test(c.req.path)) return await next();
 
+    if (c.req.raw.headers.has(COPY_HEADER)) c.req.raw = noCopy(c.req.raw);
     const forced = await forcedLane(c);
     if (forced === "stable") return await next();
     if (forced === "canary") return await forcedCanary(c, lanes.canary, clock);

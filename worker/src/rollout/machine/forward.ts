@@ -9,6 +9,7 @@ import {
   move,
   phaseOf,
   stageOf,
+  startedOver,
   type Because,
   type Cause,
   type OpenState,
@@ -95,7 +96,8 @@ export function leave(state: OpenState, reason: string, { at, by }: Cause): Open
 export function leavePause(state: OpenState, reason: string, cause: Cause): OpenState {
   if (!isFailing(state)) return leave(state, reason, cause);
   const missing = `${reason}, but phase ${state.phase} fails and must pass again`;
-  return move(state, { status: goingOn(state), pause: null }, { ...cause, reason: missing });
+  const patch = { status: goingOn(state), pause: null, ...startedOver(state, cause.at) };
+  return move(state, patch, { ...cause, reason: missing });
 }
 
 /** Why a phase that has not passed in its longest time is held; `null` while it may wait. */

@@ -33,13 +33,17 @@ function fresh(entry: Entry): Entry {
   return { ...entry, enteredAt: at, verdicts: [], sinceThaw: [], agreed: new Set() };
 }
 
+/** Copies of reads that begin, for the first time or anew after a pause. */
+function copiesBegun(entry: Entry, { before, outcome: { state }, at }: Told): Entry {
+  if (state.phase > 0 || state.phaseStartedAt === before.phaseStartedAt) return entry;
+  return { ...entry, enteredAt: at, verdicts: [], sinceThaw: [] };
+}
+
 function noted(former: Entry, told: Told): Entry {
-  const entry = { ...fresh(former), told };
+  const entry = { ...copiesBegun(fresh(former), told), told };
   const { command, outcome, before } = told;
   if (outcome.kind !== "changed") return entry;
   switch (command.kind) {
-    case "begin":
-      return { ...entry, enteredAt: told.at };
     case "judged":
       return {
         ...entry,

@@ -83,10 +83,29 @@ describe("copies of reads before phase 1", () => {
     });
   });
 
-  it("stop while somebody holds the rollout, and go on with it", () => {
-    const held = [...opened, hold(0)];
+  it("stop while somebody holds the rollout, and begin anew with it", () => {
+    const held = [...opened, judged(0, "pass"), judged(0, "pass"), 1_000, hold(0), SOAK_MS];
     expect(after(...held, ...copied)).toMatchObject({ status: "paused", phase: 0 });
-    expect(after(...held, resume(0))).toMatchObject({ status: "preparing", phase: 0 });
+    const resumed = [...held, resume(0)];
+    expect(after(...resumed)).toMatchObject({
+      status: "preparing",
+      phaseStartedAt: time(SOAK_MS + 1_000),
+      judgement: null,
+      streak: null,
+    });
+    expect(after(...resumed, tick)).toMatchObject({ status: "preparing", phase: 0 });
+    expect(after(...resumed, ...copied)).toMatchObject({ status: "running", phase: 1 });
+  });
+
+  it("begin with the rollout that was held before it was checked", () => {
+    const held = [start({ plan }), hold(0), begin, SOAK_MS, resume(0)];
+    expect(after(...held)).toMatchObject({ status: "preparing", phaseStartedAt: time(SOAK_MS) });
+    const unchecked = [start({ plan }), hold(0), resume(0)];
+    expect(after(...unchecked)).toMatchObject({ status: "preparing", phaseStartedAt: null });
+  });
+
+  it("are told of in the history", () => {
+    expect(after(...opened).reason).toBe("the release was checked; waits for copies of reads");
   });
 
   it("are no reason to ask before phase 1 later, or not to ask", () => {
@@ -108,7 +127,7 @@ describe("copies of reads before phase 1", () => {
     expect(after(...steps)).toMatchObject({ status: "paused", phase: 0, pause: { why: "approval" } });
     expect(after(...steps, approve(1))).toMatchObject({ status: "running", phase: 1 });
     const failing = [...steps, judged(0, "fail"), approve(1)];
-    expect(after(...failing)).toMatchObject({ status: "preparing", phase: 0 });
+    expect(after(...failing)).toMatchObject({ status: "preparing", phase: 0, streak: null });
   });
 
   it("are passed by a dry run when their soak is over", () => {

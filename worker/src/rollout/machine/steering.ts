@@ -3,7 +3,7 @@ import type { Pause, RolloutStatus } from "../contract.ts";
 import { takeBack } from "./back.ts";
 import { changed, refused, unchanged, type CommandOf, type Outcome } from "./command.ts";
 import { leave, leavePause, needsApproval, progress } from "./forward.ts";
-import { goingOn, hasBegun, isFailing, move, type Cause, type OpenState } from "./transition.ts";
+import { goingOn, hasBegun, isFailing, move, startedOver, type Cause, type OpenState } from "./transition.ts";
 
 const ON_ITS_WAY: ReadonlySet<RolloutStatus> = new Set(["preparing", "running", "paused", "promoting"]);
 
@@ -47,13 +47,14 @@ export function begin(state: OpenState, { by }: CommandOf<"begin">, at: string):
   if (hasBegun(state)) return unchanged(state);
   const still = immovable(state);
   if (still !== null) return still;
-  const { pre } = state.plan;
-  const waits = state.status === "paused" || pre.length > 0;
+  const { pre, mirror } = state.plan;
+  const awaited = [...(mirror === null ? [] : ["copies of reads"]), ...pre.map(({ name }) => name)];
+  const waits = state.status === "paused" || awaited.length > 0;
   if (!waits) return changed(progress({ ...state, phaseStartedAt: at }, { at, by }));
   const reason =
     state.status === "paused"
       ? "the release was checked; it is held"
-      : `the release was checked; waits for ${pre.map(({ name }) => name).join(", ")}`;
+      : `the release was checked; waits for ${awaited.join(", ")}`;
   return changed(move(state, { phaseStartedAt: at }, { at, by, reason }));
 }
 
@@ -133,7 +134,9 @@ export function hold(state: OpenState, { phase, reason, by }: CommandOf<"hold">,
 function wentOn(state: OpenState, reason: string, cause: Cause): OpenState {
   const streak = state.status === "frozen" || state.streak?.verdict === "error" ? null : state.streak;
   const status = state.promoted.length > 0 ? "promoting" : goingOn(state);
-  return move(state, { status, pause: null, streak }, { ...cause, reason });
+  // Copies go on while too little was seen of them.
+  const anew = state.pause?.why === "inconclusive" ? {} : startedOver(state, cause.at);
+  return move(state, { status, pause: null, streak, ...anew }, { ...cause, reason });
 }
 
 /** Goes on after a pause; behind the phase to stop at, for one phase more. */

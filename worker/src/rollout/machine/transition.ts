@@ -127,6 +127,18 @@ export function goingOn({ phase }: OpenState): RolloutStatus {
   return phase === 0 ? "preparing" : "running";
 }
 
+/**
+ * What is begun anew when it goes on after a pause. A phase has its traffic in a pause, too; copies
+ * were none, so that their soak, their initial delay and their verdicts start over.
+ */
+export function startedOver(
+  state: OpenState,
+  at: string,
+): Partial<Pick<RolloutState, "phaseStartedAt" | "judgement" | "streak">> {
+  if (state.phase > 0 || !hasBegun(state) || state.plan.mirror === null) return {};
+  return { phaseStartedAt: at, judgement: null, streak: null };
+}
+
 /** Milliseconds between two ISO 8601 times; 0 without the earlier one. */
 export function elapsedMs(since: string | null, at: string): number {
   return since === null ? 0 : Date.parse(at) - Date.parse(since);

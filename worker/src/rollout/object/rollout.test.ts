@@ -402,6 +402,8 @@ describe("what a report is looked at for", () => {
     }));
 });
 
+const ALL_AT_ONCE = { shares: { read: 100, write: 100, background: 100 } };
+
 describe("copies of reads before phase 1", () => {
   const mirror = { soakMs: 2 * INTERVAL_MS, initialDelayMs: 0 };
   const copies = (told: Parameters<typeof series>[0] = {}) => [
@@ -446,5 +448,14 @@ describe("copies of reads before phase 1", () => {
       await stage.until(({ state }) => state.judgement !== null, []);
       expect(stage.state.judgement?.figures.canary.read.requests).toBe(50);
       await stage.until(({ state }) => state.phase === 1, copies());
+    }));
+
+  it("are not judged while they stop: what was seen grows no older", () =>
+    onStage(async (stage) => {
+      stage.open({ mirror, phases: [{ ...ALL_AT_ONCE, approval: true }] });
+      await stage.until(({ state }) => state.pause?.why === "approval", copies());
+      const { judgement } = stage.state;
+      for (let alarms = 0; alarms < 10; alarms += 1) await stage.alarm();
+      expect(stage.state).toMatchObject({ status: "paused", phase: 0, judgement });
     }));
 });

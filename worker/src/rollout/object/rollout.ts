@@ -308,6 +308,8 @@ export class Rollout {
     this.#judgeAt = this.#world.now() + (this.#onlyWaits ? this.#putOff(this.#intervalMs) : this.#intervalMs);
     const state = this.#state;
     const gate = isOpen(state) ? stageOf(state)?.gate : undefined;
+    // Held copies are none: the recent window empties, and says nothing.
+    if (state.phase === 0 && this.view.mirrorReads === 0) return;
     if (this.#book === null || gate === undefined || !isOpen(state) || this.#heed()) return;
     const judgement = judge(this.#evidence(this.#book), gate, this.#at());
     this.#apply({ kind: "judged", id: state.id, phase: state.phase, judgement, by: JUDGE });
