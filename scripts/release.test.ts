@@ -24,7 +24,7 @@ describe("arguments", () => {
     ["an unknown target", ["everything", "--env", "local"], "everything"],
     ["an unknown environment", ["hub", "--env", "mars"], "mars"],
     ["no environment", ["hub"], "--env"],
-    ["a phase that there cannot be", ["hub", "--env", "local", "--phase", "0"], "--phase"],
+    ["a phase that there cannot be", ["hub", "--env", "local", "--phase", "-1"], "--phase"],
     ["one argument too many", ["hub", "canary", "--env", "local"], "too many arguments"],
   ])("end with code 2 and the usage for %s", async (_, args, named) => {
     const ended = await runScript("release", args);
@@ -36,6 +36,8 @@ describe("arguments", () => {
 
   it.each([
     ["a phase of the canary scripts", ["canary", "--phase", "1"], "--phase"],
+    ["a release up to what is before the phases", ["hub", "--phase", "0"], "--phase"],
+    ["an approval of it", ["approve", "--phase", "0"], "--phase"],
     ["an archiver's entry without one", ["hub", "--archiver-main", "x.ts"], "--archiver-main"],
     ["flags that exclude each other", ["hub", "--detach", "--wait"], "exclude each other"],
   ])("end with code 2 for %s", async (_, args, named) => {

@@ -83,6 +83,12 @@ function refuseWrongFlags(flags: Flags, [what = ""]: readonly string[]): void {
   if (what === "canary" && flags.phase !== undefined) {
     throw new CliError(EXIT.usage, "The canary scripts get no traffic by this, so there is no --phase");
   }
+  if (flags.phase === 0 && (isTarget(what) || what === "approve")) {
+    throw new CliError(
+      EXIT.usage,
+      "--phase 0 is what is before the phases: a release goes up to phase 1 or a later one",
+    );
+  }
   if (flags.archiverMain !== undefined && what !== "all") {
     throw new CliError(EXIT.usage, "--archiver-main is for `all`; `archiver` takes --main");
   }

@@ -1,4 +1,5 @@
 import { Writable } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { FakeCloud } from "../test/fake-cloud.ts";
 import { OPTIONS, released } from "../test/released.ts";
@@ -39,7 +40,8 @@ describe("a rollout that is watched", () => {
   it("is told anew in a log only when it moves, or its verdict does", async () => {
     const blocks = await watched(false, 10);
     expect(blocks.length).toBeLessThan(8);
-    expect(blocks.filter((block) => block.includes("inconclusive:"))).toHaveLength(1);
+    const plain = blocks.map((block) => stripVTControlCharacters(block));
+    expect(plain.filter((block) => block.includes("inconclusive:"))).toHaveLength(1);
     expect(blocks.at(-1)).toContain("rolled-back");
     expect(blocks.join("")).not.toContain("\u001B[0J");
   });
