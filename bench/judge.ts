@@ -200,12 +200,7 @@ function costOfLooks(): { readonly judge: number; readonly alarm: number } {
   });
   let total: Evidence["total"] = [];
   while (simulation.atMs < MINUTE_MS) total = addSeries(total, simulation.tick());
-  const evidence: Evidence = {
-    total,
-    recent: total.slice(),
-    shares,
-    background: { reachable: true },
-  };
+  const evidence: Evidence = { total, recent: total.slice(), shares, background: { reachable: true } };
   const time = (look: () => unknown): number => {
     const times = Array.from({ length: COST_RUNS }, () => {
       const from = performance.now();

@@ -88,12 +88,13 @@ const say = (line: string): void => {
 async function run(): Promise<readonly Round[]> {
   const { context } = await provisionLocalContext(cloud, { root, directory, signal: stop.signal });
   await release(context, "all", { allowContract: true });
-  const client = new HubClient((await context.url("hub")) ?? "", context.secrets["BOOTSTRAP_API_KEY"] ?? "");
+  const url = (await context.url("hub")) ?? "";
+  const client = new HubClient(url, context.secrets["BOOTSTRAP_API_KEY"] ?? "");
   const uploads = loadTenants(await loadFlights());
   for (const upload of uploads) await client.upload({ ...upload, records: upload.records.slice(0, 200) });
   // What is read must be there before it is read.
   await queueDrained(cloud.apiUrl, context.topology.queues.ingest.name, context.clock, stop.signal);
-  const operator = new HubClient((await context.url("hub")) ?? "", context.secrets["ADMIN_TOKEN"] ?? "");
+  const operator = new HubClient(url, context.secrets["ADMIN_TOKEN"] ?? "");
   const load = new Load(client, operator, uploads);
   const kinds: readonly Kind[] = [
     ...(flags.bad ? BAD_KINDS.filter(({ name }) => name.includes(flags.only ?? "")) : []),

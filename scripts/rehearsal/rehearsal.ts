@@ -188,39 +188,24 @@ export class Rehearsal {
 
   /** Releases good versions of both Workers by phases, under traffic. */
   async releaseGood(): Promise<string> {
-    const traffic = this.#traffic();
-    try {
-      const { phases, goodRollout } = await releaseGood(await this.#rollout(traffic));
-      this.#phases.push(...phases);
-      this.#measures.goodRollout = goodRollout;
-      return `${goodRollout.requests} requests, none failed`;
-    } finally {
-      this.#written.push(...traffic.sent);
-    }
+    const { phases, goodRollout } = await this.#underTraffic(releaseGood);
+    this.#phases.push(...phases);
+    this.#measures.goodRollout = goodRollout;
+    return `${goodRollout.requests} requests, none failed`;
   }
 
   /** Releases a version that answers 500 on a part of its requests: copies of reads show it. */
   async releaseBadByCopies(): Promise<string> {
-    const traffic = this.#traffic();
-    try {
-      const bad = await releaseBadByCopies(await this.#rollout(traffic));
-      this.#measures.badCopies = bad;
-      return `${bad.canaryAnswers} of ${bad.requests} requests met it`;
-    } finally {
-      this.#written.push(...traffic.sent);
-    }
+    const bad = await this.#underTraffic(releaseBadByCopies);
+    this.#measures.badCopies = bad;
+    return `${bad.canaryAnswers} of ${bad.requests} requests met it`;
   }
 
   /** Releases it again with a share of the traffic, and watches it being taken back. */
   async releaseBad(): Promise<string> {
-    const traffic = this.#traffic();
-    try {
-      const bad = await releaseBad(await this.#rollout(traffic));
-      this.#measures.badRollout = bad;
-      return `back at 0 % ${bad.secondsToZero.toFixed(1)} s after its first bad answer`;
-    } finally {
-      this.#written.push(...traffic.sent);
-    }
+    const bad = await this.#underTraffic(releaseBad);
+    this.#measures.badRollout = bad;
+    return `back at 0 % ${bad.secondsToZero.toFixed(1)} s after its first bad answer`;
   }
 
   /** Compares again, with what was written while versions changed: that is still hot, the rest is cold. */
@@ -262,6 +247,16 @@ export class Rehearsal {
     const { files, records, faultCount, ...rest } = await verifyArchive(this.#archiveOperator(), "full");
     this.#measures.verification = { files, records, faults: faultCount };
     return `${faultCount} faults in ${verifiedText({ files, records, faultCount, ...rest })}`;
+  }
+
+  /** A rollout under traffic; what was written meanwhile has to be read back, however it ends. */
+  async #underTraffic<T>(rollOut: (options: RolloutOptions) => Promise<T>): Promise<T> {
+    const traffic = this.#traffic();
+    try {
+      return await rollOut(await this.#rollout(traffic));
+    } finally {
+      this.#written.push(...traffic.sent);
+    }
   }
 
   report(steps: RehearsalReport["steps"], seconds: number): RehearsalReport {

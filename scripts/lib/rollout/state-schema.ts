@@ -31,24 +31,17 @@ const gate = z.object({
   dryRun: z.boolean(),
 });
 
+const stage = { soakMs: z.number(), initialDelayMs: z.number(), maxWaitMs: z.number(), gate };
+
 const phase = z.object({
   name: z.string(),
   shares,
-  soakMs: z.number(),
-  initialDelayMs: z.number(),
-  maxWaitMs: z.number(),
-  gate,
+  ...stage,
   approval: z.boolean(),
   webhooks: z.array(webhook),
 });
 
-const mirror = z.object({
-  read: z.number(),
-  soakMs: z.number(),
-  initialDelayMs: z.number(),
-  maxWaitMs: z.number(),
-  gate,
-});
+const mirror = z.object({ read: z.number(), ...stage });
 
 const plan = z.object({
   intervalMs: z.number(),

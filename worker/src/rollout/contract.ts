@@ -64,16 +64,20 @@ export interface GateWebhook {
   readonly retries: number;
 }
 
-export interface PhasePlan {
-  readonly name: string;
-  readonly shares: Shares;
-  /** How long the phase lasts at least, in milliseconds; `initialDelayMs` is a part of it. */
+/** What is judged by a gate, and how long it lasts: a phase, or the copies before the first. */
+export interface StagePlan {
+  /** How long it lasts at least, in milliseconds; `initialDelayMs` is a part of it. */
   readonly soakMs: number;
-  /** What is measured in the first milliseconds of a phase is not judged by its latency: isolates start. */
+  /** What is measured in its first milliseconds is not judged by its latency: isolates start. */
   readonly initialDelayMs: number;
-  /** After this, a phase without its sample is held, in milliseconds. */
+  /** After this, without its sample, the rollout is held, in milliseconds. */
   readonly maxWaitMs: number;
   readonly gate: GateSettings;
+}
+
+export interface PhasePlan extends StagePlan {
+  readonly name: string;
+  readonly shares: Shares;
   /** Entered only after `approve`. */
   readonly approval: boolean;
   /** Asked when the gate has passed; the phase is left when all have agreed. */
@@ -82,15 +86,11 @@ export interface PhasePlan {
 
 /**
  * Copies of reads before phase 1: the canary answers what the stable lane has just answered, and
- * only the judge sees how. Waits are as in a phase.
+ * only the judge sees how.
  */
-export interface MirrorPlan {
+export interface MirrorPlan extends StagePlan {
   /** Percent of the reads that are copied, above 0 to 100. */
   readonly read: number;
-  readonly soakMs: number;
-  readonly initialDelayMs: number;
-  readonly maxWaitMs: number;
-  readonly gate: GateSettings;
 }
 
 /** Complete and valid; `definePlan` (`plan.ts`) makes one from what is written by hand. */
@@ -137,9 +137,9 @@ export type RollbackSafety =
   | { readonly safe: false; readonly why: string };
 
 /**
- * `preparing`: open at 0 %, the release is being checked, at last by copies of reads. `running`: in a phase, judged.
- * `paused`: in a phase, judged, and does not go on by itself. `promoting`: every phase
- * has passed; the scripts get the release. `rolling-back`: at 0 %, something is left to
+ * `preparing`: open at 0 %, the release is being checked, at last by copies of reads.
+ * `running`: in a phase, judged. `paused`: in a phase, judged, and does not go on by
+ * itself. `promoting`: every phase has passed; the scripts get the release. `rolling-back`: at 0 %, something is left to
  * return. `frozen`: taking it back is not safe, or was forbidden by the plan: it keeps
  * its shares. `done` and `rolled-back` are ends.
  */

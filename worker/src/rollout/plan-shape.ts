@@ -34,24 +34,22 @@ const Gate = fields({
 
 const Webhooks = list(fields({ name: Text, url: Text, timeoutMs: Num.optional(), retries: Num.optional() }));
 
-const Phase = fields({
-  name: Text.optional(),
-  shares: ByClass,
+const STAGE = {
   soakMs: Num.optional(),
   initialDelayMs: Num.optional(),
   maxWaitMs: Num.optional(),
   gate: Gate.optional(),
+};
+
+const Phase = fields({
+  name: Text.optional(),
+  shares: ByClass,
+  ...STAGE,
   approval: Flag.optional(),
   webhooks: Webhooks.optional(),
 });
 
-const Mirror = fields({
-  read: Num.optional(),
-  soakMs: Num.optional(),
-  initialDelayMs: Num.optional(),
-  maxWaitMs: Num.optional(),
-  gate: Gate.optional(),
-});
+const Mirror = fields({ read: Num.optional(), ...STAGE });
 
 const Plan = fields({
   intervalMs: Num.optional(),

@@ -7,6 +7,7 @@ import {
   type PhasePlan,
   type RolloutPlan,
   type Shares,
+  type StagePlan,
 } from "./contract.ts";
 import { shapeFaults } from "./plan-shape.ts";
 
@@ -20,27 +21,21 @@ export type GateInput = Partial<Omit<GateSettings, "latency" | "minSample">> & {
 /** A webhook as it is written. */
 export type WebhookInput = Pick<GateWebhook, "name" | "url"> & Partial<GateWebhook>;
 
+type StageInput = Partial<Omit<StagePlan, "gate">> & { readonly gate?: GateInput };
+
 /** A phase as it is written. */
-export interface PhaseInput {
+export interface PhaseInput extends StageInput {
   readonly name?: string;
   /** A class that is left out gets what it had in the phase before, or nothing in the first. */
   readonly shares: Partial<Shares>;
-  readonly soakMs?: number;
-  readonly initialDelayMs?: number;
-  readonly maxWaitMs?: number;
-  readonly gate?: GateInput;
   readonly approval?: boolean;
   readonly webhooks?: readonly WebhookInput[];
 }
 
 /** Copies of reads before phase 1, as they are written. */
-export interface MirrorInput {
+export interface MirrorInput extends StageInput {
   /** 100 unless told. */
   readonly read?: number;
-  readonly soakMs?: number;
-  readonly initialDelayMs?: number;
-  readonly maxWaitMs?: number;
-  readonly gate?: GateInput;
 }
 
 /** A plan as it is written. */
@@ -101,24 +96,21 @@ function sharesText(shares: Shares): string {
   ).join(", ");
 }
 
-/** How long something lasts, with what was left out. */
-function waitsOf({
-  soakMs = DEFAULT_SOAK_MS,
-  initialDelayMs,
-  maxWaitMs,
-}: Pick<PhaseInput, "soakMs" | "initialDelayMs" | "maxWaitMs">): Pick<
-  PhasePlan,
-  "soakMs" | "initialDelayMs" | "maxWaitMs"
-> {
+/** A stage with what was left out. @param ofPlan the plan's own gate */
+function stageOf(
+  { soakMs = DEFAULT_SOAK_MS, initialDelayMs, maxWaitMs, gate }: StageInput,
+  ofPlan: GateInput | undefined,
+): StagePlan {
   return {
     soakMs,
     initialDelayMs: initialDelayMs ?? Math.min(DEFAULT_INITIAL_DELAY_MS, soakMs),
     maxWaitMs: maxWaitMs ?? Math.max(DEFAULT_MAX_WAIT_MS, soakMs),
+    gate: gateOf(ofPlan, gate),
   };
 }
 
-function mirrorOf(input: MirrorInput, gate: GateInput | undefined): MirrorPlan {
-  return { read: input.read ?? 100, ...waitsOf(input), gate: gateOf(gate, input.gate) };
+function mirrorOf(input: MirrorInput, ofPlan: GateInput | undefined): MirrorPlan {
+  return { read: input.read ?? 100, ...stageOf(input, ofPlan) };
 }
 
 /** The whole plan: what was left out is filled in. It may be wrong still; see `planFaults`. */
@@ -130,8 +122,7 @@ export function completePlan(input: PlanInput): RolloutPlan {
     return {
       name: phase.name ?? sharesText(shares),
       shares,
-      ...waitsOf(phase),
-      gate: gateOf(input.gate, phase.gate),
+      ...stageOf(phase, input.gate),
       approval: phase.approval ?? false,
       webhooks: (phase.webhooks ?? []).map(webhookOf),
     };
@@ -292,9 +283,9 @@ function shareFaults(
     : faults;
 }
 
-function waitFaults(
+function stageFaults(
   path: string,
-  { soakMs, initialDelayMs, maxWaitMs }: PhasePlan | MirrorPlan,
+  { soakMs, initialDelayMs, maxWaitMs, gate }: StagePlan,
 ): readonly PlanFault[] {
   return [
     ...numberFaults(`${path}/soakMs`, soakMs, WAIT_MS),
@@ -306,6 +297,7 @@ function waitFaults(
     ...(maxWaitMs < soakMs
       ? [{ path: `${path}/maxWaitMs`, message: `must not be below soakMs, which is ${soakMs}` }]
       : []),
+    ...gateFaults(`${path}/gate`, gate),
   ];
 }
 
@@ -314,8 +306,7 @@ function mirrorFaults(mirror: MirrorPlan): readonly PlanFault[] {
   const nothing = { path: `${path}/read`, message: "must be above 0: without copies, leave `mirror` out" };
   return [
     ...(mirror.read === 0 ? [nothing] : numberFaults(`${path}/read`, mirror.read, SHARE)),
-    ...waitFaults(path, mirror),
-    ...gateFaults(`${path}/gate`, mirror.gate),
+    ...stageFaults(path, mirror),
   ];
 }
 
@@ -324,8 +315,7 @@ function phaseFaults(phase: PhasePlan, index: number, phases: readonly PhasePlan
   return [
     ...(phase.name.trim() === "" ? [{ path: `${path}/name`, message: "must not be empty" }] : []),
     ...shareFaults(`${path}/shares`, phase.shares, phases[index - 1]?.shares, index === phases.length - 1),
-    ...waitFaults(path, phase),
-    ...gateFaults(`${path}/gate`, phase.gate),
+    ...stageFaults(path, phase),
     ...webhookFaults(`${path}/webhooks`, phase.webhooks),
   ];
 }

@@ -75,14 +75,13 @@ const WebhookSchema = z
 
 const WebhooksSchema = z.array(WebhookSchema, "must be a list").readonly();
 
+const STAGE = { soakMs: Ms, initialDelayMs: Ms, maxWaitMs: Ms, gate: GateSchema };
+
 const PhaseSchema = z
   .strictObject({
     name: z.string("must be a string"),
     shares: SharesSchema,
-    soakMs: Ms,
-    initialDelayMs: Ms,
-    maxWaitMs: Ms,
-    gate: GateSchema,
+    ...STAGE,
     approval: Flag,
     webhooks: WebhooksSchema,
   })
@@ -92,10 +91,7 @@ const PhaseSchema = z
 const MirrorSchema = z
   .strictObject({
     read: Num.openapi({ description: "Percent of the reads that the canary gets copies of" }),
-    soakMs: Ms,
-    initialDelayMs: Ms,
-    maxWaitMs: Ms,
-    gate: GateSchema,
+    ...STAGE,
   })
   .readonly()
   .openapi("MirrorPlan");

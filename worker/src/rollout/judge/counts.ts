@@ -1,5 +1,6 @@
 /** The metrics that are counted: of how many requests each is told. */
 import type { GateSettings } from "../contract.ts";
+import { MIN_HITS } from "./e-process.ts";
 import { hasPeer, type Scope } from "./scope.ts";
 import { begun, type Counts, type RoutePair } from "./series.ts";
 import { pooled, shareOf, type Hits, type Split } from "./split.ts";
@@ -35,9 +36,6 @@ export function provenSplit(
 export function provenLimit({ errorTolerance, maxErrorShare }: GateSettings): number {
   return Math.min(errorTolerance, maxErrorShare);
 }
-
-/** Fewer failures are no sign of anything. */
-const MIN_HITS = 3;
 
 /**
  * Whether the canary has failed more than the gate allows, be it by chance. What has is not condemned for

@@ -18,7 +18,7 @@ import { canaryPart, nearestNull, shareOf, type Hits, type Split } from "./split
 const STABLE_SHARES = [0.001, 0.01, 0.05, 0.2, 0.5];
 const CANARY_SHARES = [0.02, 0.05, 0.1, 0.3, 0.7, 0.98];
 /** Of what may be said with fewer hits, one client's bad luck is the better explanation. */
-const MIN_HITS = 3;
+export const MIN_HITS = 3;
 
 interface Alternative {
   readonly canary: number;

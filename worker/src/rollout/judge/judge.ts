@@ -12,9 +12,9 @@ import type {
 } from "../contract.ts";
 import { judged, type Looked } from "./checks.ts";
 import { answerCheck, countedChecks, cronCheck } from "./count-checks.ts";
+import { exceedsGate } from "./counts.ts";
 import { quantile } from "./histogram.ts";
 import { classScope, hasPeer, openClasses, type ClassScope, type Evidence, type Scope } from "./scope.ts";
-import { exceedsGate } from "./counts.ts";
 import { classNoun, FATES, moreOf, outOf, percent } from "./sentences.ts";
 import { begun, EMPTY_TALLY, laneCounts, laneLatency, routePairs, type RoutePair } from "./series.ts";
 import { latencyChecks, numberChecks, silentNumbers } from "./value-checks.ts";
@@ -142,9 +142,9 @@ function failReason(failing: readonly Check[]): string {
  * is worse than the gate allows, and chance is no explanation for it (`budget.ts` says how often
  * a good canary is failed over all looks at a phase). `error`: background work has a
  * share and its counts could not be had. `inconclusive`: a class that has a share lacks its
- * sample, has failures beyond what the gate allows that may be chance still, never reports a number of the gate, or what would fail it was met by too few
- * clients (`clients.ts`), see `missing`. `pass`: else. A sample that is too small keeps from
- * passing, never from failing.
+ * sample, the canary failed more than the gate allows, which may be chance still, or never reports a
+ * number of the gate, or what would fail it was met by too few clients (`clients.ts`), see
+ * `missing`. `pass`: else. A sample that is too small keeps from passing, never from failing.
  * @param at ISO 8601
  */
 export function judge(evidence: Evidence, gate: GateSettings, at: string): Judgement {

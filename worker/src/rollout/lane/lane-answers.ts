@@ -14,14 +14,17 @@ import type { Lane } from "../contract.ts";
 import { discard, type CanaryAnswer, type CanaryCall } from "./canary.ts";
 import type { Observation } from "./observation.ts";
 
+/** An answer that broke off in the middle of its body. */
+export function bodyBroke(c: HubContext, lane: Lane, observation: Observation, error: unknown): void {
+  log(c.env, "error", "answer-broke-off", { request_id: c.get("requestId"), lane, ...errorFields(error) });
+  observation.brokeOff();
+}
+
 /** The same answer, its body watched as it goes; but one that reading would decode, with a length of before that. */
 export function watched(c: HubContext, answer: Response, lane: Lane, observation: Observation): Response {
   const length = statedLength(answer.headers);
   if (answer.body === null || (length === null && answer.headers.has("content-length"))) return answer;
-  const onBreak = (error: unknown): void => {
-    log(c.env, "error", "answer-broke-off", { request_id: c.get("requestId"), lane, ...errorFields(error) });
-    observation.brokeOff();
-  };
+  const onBreak = (error: unknown): void => bodyBroke(c, lane, observation, error);
   return new Response(ofLength(watchStream(answer.body, { onBreak }, length), length), answer);
 }
 

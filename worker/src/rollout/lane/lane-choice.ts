@@ -14,6 +14,11 @@ export function trafficClass(method: string): HttpClass {
   return READ_METHODS.has(method) ? "read" : "write";
 }
 
+/** Whether a request may be done twice: a safe method, and no body that is used up. */
+export function isRepeatable(request: Request): boolean {
+  return trafficClass(request.method) === "read" && request.body === null;
+}
+
 /** FNV-1a, 32 bits (RFC 9923), over UTF-16 code units. */
 function fnv1a(text: string): number {
   let hash = 0x811c9dc5;

@@ -6,11 +6,11 @@
  * canary, and must not hide what does.
  */
 import type { Next } from "hono";
-import { errorFields, log, type Clock, type HubContext } from "../../http/index.ts";
+import { log, type Clock, type HubContext } from "../../http/index.ts";
 import type { RolloutView } from "../view.ts";
 import { CanaryCall } from "./canary.ts";
-import { answerFromStable, goodAnswerFromCanary } from "./lane-answers.ts";
-import { trafficClass } from "./lane-choice.ts";
+import { answerFromStable, bodyBroke, goodAnswerFromCanary } from "./lane-answers.ts";
+import { isRepeatable } from "./lane-choice.ts";
 import { Observation } from "./observation.ts";
 import type { Delta, SeriesKey } from "./tally.ts";
 import { Upload } from "./upload.ts";
@@ -68,8 +68,7 @@ export class Mirror {
 
   /** Whether to copy this request: by lot, if it is a read that may be done twice, and there is room. */
   takes(view: RolloutView, request: Request): boolean {
-    if (view.mirrorReads === 0 || trafficClass(request.method) !== "read") return false;
-    if (request.body !== null || request.headers.has("upgrade")) return false;
+    if (view.mirrorReads === 0 || !isRepeatable(request) || request.headers.has("upgrade")) return false;
     return Math.random() * 100 < view.mirrorReads && this.#hasRoom();
   }
 
@@ -78,7 +77,7 @@ export class Mirror {
     const request = c.req.raw;
     const slot = { at: this.#clock.now() };
     this.#underWay.add(slot);
-    const stable = this.#observe(request, "stable", options);
+    const stable = this.#observe(request, new Upload(request, this.#clock), "stable", options);
     c.executionCtx.waitUntil(stable.counted);
     let well = false;
     try {
@@ -99,11 +98,16 @@ export class Mirror {
   }
 
   /** A failure of one lane counts when the other has done better. */
-  #observe(request: Request, lane: SeriesKey["lane"], { view, key, note }: MirrorOptions): Observation {
+  #observe(
+    request: Request,
+    upload: Upload,
+    lane: SeriesKey["lane"],
+    { view, key, note }: MirrorOptions,
+  ): Observation {
     return new Observation({
       clock: this.#clock,
       request,
-      upload: new Upload(request, this.#clock),
+      upload,
       overdueMs: view.overdueMs,
       fallsBack: true,
       // Nobody answers in the stable lane's place.
@@ -114,7 +118,7 @@ export class Mirror {
   async #copy(c: HubContext, request: Request, before: Before, options: MirrorOptions): Promise<void> {
     const { view, canary, key } = options;
     const upload = new Upload(request, this.#clock);
-    const observation = this.#observe(request, "canary", options);
+    const observation = this.#observe(request, upload, "canary", options);
     const call = new CanaryCall(c, canary, { upload, purpose: "copy", version: view.canaryVersion });
     const answer = await goodAnswerFromCanary(c, call, observation);
     const stableWell = before.well && !before.stable.isOverdue;
@@ -127,12 +131,7 @@ export class Mirror {
     try {
       await readThrough(answer);
     } catch (error) {
-      log(c.env, "error", "answer-broke-off", {
-        request_id: c.get("requestId"),
-        lane: "canary",
-        ...errorFields(error),
-      });
-      observation.brokeOff();
+      bodyBroke(c, "canary", observation, error);
     }
   }
 }

@@ -10,10 +10,9 @@ import type { Env } from "../../env.generated.ts";
 import { log, ProblemError, type Clock, type HubContext, type HubMiddleware } from "../../http/index.ts";
 import { COPY_HEADER, FALLBACK_HEADER, LANE_HEADER, type Lane } from "../contract.ts";
 import { readView, rolloutObject, type RolloutNamespace } from "../object/stub.ts";
-import type { RolloutView } from "../view.ts";
 import { CanaryCall } from "./canary.ts";
 import { answerFromCanary, answerFromStable, goodAnswerFromCanary, watched } from "./lane-answers.ts";
-import { chooseLane, clientGroup, clientOf, trafficClass } from "./lane-choice.ts";
+import { chooseLane, clientGroup, clientOf, isRepeatable, trafficClass } from "./lane-choice.ts";
 import { Mirror } from "./mirror.ts";
 import { Observation } from "./observation.ts";
 import { Reporter, type Carrier } from "./reporter.ts";
@@ -76,11 +75,6 @@ function noCopy(request: Request): Request {
   return own;
 }
 
-/** Whether the stable lane could answer this request a second time: a safe method, and no body that is used up. */
-function canFallBack(c: HubContext, view: RolloutView): boolean {
-  return view.fallbackReads && trafficClass(c.req.method) === "read" && c.req.raw.body === null;
-}
-
 /** Routes between the lanes; put it before everything that could refuse a request. */
 export function laneRouter(clock: Clock): HubMiddleware {
   const cache = new ViewCache(clock);
@@ -98,7 +92,7 @@ export function laneRouter(clock: Clock): HubMiddleware {
 
     const view = await cache.current(() => readView(lanes.rollout));
     const { id: rolloutId, phase } = view;
-    if (rolloutId === null) return await next();
+    if (rolloutId === null || (phase === 0 && !mirror.takes(view, c.req.raw))) return await next();
 
     const traffic = trafficClass(c.req.method);
     const client = clientOf(c.req.raw.headers, c.get("requestId"));
@@ -106,14 +100,13 @@ export function laneRouter(clock: Clock): HubMiddleware {
     const note = (key: SeriesKey, delta: Delta): void =>
       reporter.count({ rolloutId, phase }, key, { ...delta, group }, carrier(c, lanes.rollout));
     if (phase === 0) {
-      if (!mirror.takes(view, c.req.raw)) return await next();
       const key = { traffic, route: routePattern(c) };
       return await mirror.answer(c, next, { view, canary: lanes.canary, key, note });
     }
 
     const lane = chooseLane(view, traffic, client);
     const key = { lane, traffic, route: routePattern(c) };
-    const fallsBack = lane === "canary" && canFallBack(c, view);
+    const fallsBack = lane === "canary" && view.fallbackReads && isRepeatable(c.req.raw);
     const upload = new Upload(c.req.raw, clock);
     const observation = new Observation({
       clock,

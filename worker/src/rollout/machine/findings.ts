@@ -9,6 +9,7 @@ import {
   move,
   phaseOf,
   stageOf,
+  stageText,
   type Because,
   type Cause,
   type OpenState,
@@ -35,7 +36,7 @@ function actOnVerdict(state: OpenState, gate: GateSettings, cause: Cause): OpenS
   const { verdict, reason } = judgement;
   if (verdict === "fail" && streak.length >= gate.failLimit) return condemn(state, { ...cause, reason });
   if (verdict === "error" && status === goingOn(state) && streak.length >= gate.errorLimit) {
-    const held = `${phase === 0 ? "its answers to copies of reads" : `phase ${phase}`} could not be judged: ${reason}`;
+    const held = `${stageText(state)} could not be judged: ${reason}`;
     return move(
       state,
       { status: "paused", pause: { why: "error", missing: reason } },

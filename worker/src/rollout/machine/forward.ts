@@ -1,5 +1,5 @@
 /** How a rollout goes from phase to phase, and what it waits for. */
-import type { GateWebhook, PhasePlan, RolloutState } from "../contract.ts";
+import type { GateWebhook, PhasePlan, RolloutState, StagePlan } from "../contract.ts";
 import {
   elapsedMs,
   goingOn,
@@ -9,11 +9,11 @@ import {
   move,
   phaseOf,
   stageOf,
+  stageText,
   startedOver,
   type Because,
   type Cause,
   type OpenState,
-  type Stage,
 } from "./transition.ts";
 
 function awaitedWebhooks(state: OpenState): readonly GateWebhook[] {
@@ -22,7 +22,7 @@ function awaitedWebhooks(state: OpenState): readonly GateWebhook[] {
 }
 
 /** Soak and verdicts of what is judged; a dry run's verdicts do not count. */
-function gatePassed(state: OpenState, { gate, soakMs }: Stage, at: string): boolean {
+function gatePassed(state: OpenState, { gate, soakMs }: StagePlan, at: string): boolean {
   if (elapsedMs(state.phaseStartedAt, at) < soakMs) return false;
   if (gate.dryRun) return true;
   return state.streak?.verdict === "pass" && state.streak.length >= gate.passLimit;
@@ -101,7 +101,7 @@ export function leavePause(state: OpenState, reason: string, cause: Cause): Open
 }
 
 /** Why a phase that has not passed in its longest time is held; `null` while it may wait. */
-function overlong(state: OpenState, { gate, maxWaitMs }: Stage, at: string): string | null {
+function overlong(state: OpenState, { gate, maxWaitMs }: StagePlan, at: string): string | null {
   if (gate.dryRun || elapsedMs(state.phaseStartedAt, at) < maxWaitMs) return null;
   // A `resume`, or a verdict that ended a pause, gives it another `maxWaitMs`.
   if (elapsedMs(state.transitions.at(-1)?.at ?? null, at) < maxWaitMs) return null;
@@ -128,11 +128,10 @@ export function progress(state: OpenState, cause: Cause): OpenState {
   const missing = stage === undefined ? null : overlong(state, stage, cause.at);
   if (missing === null) return state;
   const verdict = state.judgement?.verdict ?? "inconclusive";
-  const what = state.phase === 0 ? "the copies of reads" : `phase ${state.phase}`;
   const why =
     verdict === "inconclusive"
-      ? `too little was seen in ${what}`
-      : `${what} passed not in the longest time, the newest verdict is ${verdict}`;
+      ? `too little was seen in ${stageText(state)}`
+      : `${stageText(state)} ${state.phase === 0 ? "have not passed in their" : "has not passed in its"} longest time, the newest verdict is ${verdict}`;
   const reason = `${why}: ${missing}`;
   return move(state, { status: "paused", pause: { why: "inconclusive", missing } }, { ...cause, reason });
 }

@@ -19,11 +19,11 @@ import {
   start,
   THIRD,
   tick,
+  time,
   webhook,
   type Step,
 } from "./example.ts";
 import { dueWebhooks } from "./machine.ts";
-import { time } from "./example.ts";
 
 const MIRROR = { soakMs: SOAK_MS, maxWaitMs: MAX_WAIT_MS };
 const plan = planWith({ mirror: MIRROR });

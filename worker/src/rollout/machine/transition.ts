@@ -9,6 +9,7 @@ import {
   type RolloutState,
   type RolloutStatus,
   type RolloutTransition,
+  type StagePlan,
   type Streak,
 } from "../contract.ts";
 
@@ -112,14 +113,16 @@ export function hasBegun(state: OpenState): boolean {
   return state.phaseStartedAt !== null;
 }
 
-/** What is judged, and how long it lasts: a phase, or the copies before the first. */
-export type Stage = Pick<PhasePlan, "soakMs" | "initialDelayMs" | "maxWaitMs" | "gate">;
-
 /** What is judged of it now; `undefined` where nothing is: before `begin`, and in phase 0 of a plan without copies. */
-export function stageOf(state: OpenState): Stage | undefined {
+export function stageOf(state: OpenState): StagePlan | undefined {
   const { plan, phase } = state;
   if (phase > 0) return phaseOf(state);
   return hasBegun(state) && plan.mirror !== null ? plan.mirror : undefined;
+}
+
+/** The stage in words. */
+export function stageText({ phase }: OpenState): string {
+  return phase === 0 ? "the copies of reads" : `phase ${phase}`;
 }
 
 /** The status in which it goes on by itself. */
@@ -135,7 +138,7 @@ export function startedOver(
   state: OpenState,
   at: string,
 ): Partial<Pick<RolloutState, "phaseStartedAt" | "judgement" | "streak">> {
-  if (state.phase > 0 || !hasBegun(state) || state.plan.mirror === null) return {};
+  if (state.phase > 0 || stageOf(state) === undefined) return {};
   return { phaseStartedAt: at, judgement: null, streak: null };
 }
 
